@@ -1,0 +1,5 @@
+"""`python -m bench` equals `bench`."""
+
+from bench.benchmarks.cli.main import main
+
+main()
