@@ -1,0 +1,1 @@
+"""The uniform policy: the floor every score is measured from."""
