@@ -49,7 +49,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Collection:
-    """How training experience is gathered: implemented by the environments, part of the identity, never used in evaluation."""
+    """How training experience is gathered: implemented by the environments, part of the identity, never used in
+    evaluation."""
 
     envs: int = 1  # environments stepped together, E
     backend: str = "gymnasium"  # "gymnasium" | "envpool"
@@ -88,7 +89,8 @@ class Policy(ABC):
 
     @abstractmethod
     def act(self, observation: Observation, first: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Actions for E environments, and extras that come back in `Step.extras`. Rows where `first` [E] is true start afresh.
+        """Actions for E environments, and extras that come back in `Step.extras`. Rows where `first` [E] is true start
+        afresh.
 
         Returns float32 [E, A] within [-1, 1] for a Box, int64 [E] for a Discrete space.
         """
@@ -107,11 +109,13 @@ class Replay(ABC):
 
     @abstractmethod
     def flush(self, folder: Path) -> State:
-        """Append what is new to the files under `folder`, to the disk itself, and return what `restore` needs (JSON values)."""
+        """Append what is new to the files under `folder`, to the disk itself, and return what `restore` needs (JSON
+        values)."""
 
     @abstractmethod
     def restore(self, folder: Path, manifest: State) -> None:
-        """Cut the files under `folder` to what `flush` returned as `manifest`, and read them. ValueError where they are too short."""
+        """Cut the files under `folder` to what `flush` returned as `manifest`, and read them. ValueError where they
+        are too short."""
 
     @property
     @abstractmethod
@@ -135,7 +139,8 @@ class Agent(ABC):
 
     @abstractmethod
     def policy(self, envs: int, seed: int, mode: Mode) -> Policy:
-        """A fresh policy for `envs` environments. `seed` alone decides its randomness, so evaluation never disturbs training."""
+        """A fresh policy for `envs` environments. `seed` alone decides its randomness, so evaluation never disturbs
+        training."""
 
     def episode_seed(self, episode: int) -> int:
         """The seed of this run's `episode`-th training episode; below 2**31."""
@@ -155,7 +160,7 @@ class Agent(ABC):
 
     def finish(self) -> None:
         """The budget is spent: what the method still owes becomes owed to `learn`."""
-        return None
+        return
 
     def done(self) -> bool:
         """The method has ended by itself before the budget did."""
@@ -166,7 +171,8 @@ class Agent(ABC):
         return "train", None
 
     def metrics(self) -> dict[str, float]:
-        """Means since the last call. The only call that may wait for the device. What it accumulates is in `state_dict`."""
+        """Means since the last call. The only call that may wait for the device. What it accumulates is in
+        `state_dict`."""
         return {}
 
     def media(self) -> dict[str, np.ndarray]:
@@ -182,6 +188,14 @@ class Agent(ABC):
         """Take up exactly where `state_dict` was called (replay is restored before this)."""
 
 
+class Cost(NamedTuple):
+    """What a run of a config needs, for the forecast where nothing was measured yet."""
+
+    flops: float  # per agent step, the updates it owes included
+    memory: int  # bytes at the end of the paper's budget, the replay included
+    disk: int  # bytes of replay per agent step
+
+
 def _supports_all(task: Task, config: Any) -> str | None:
     return None
 
@@ -191,7 +205,8 @@ class AgentSpec:
     """What an entry point of group `bench.agents` names. Importing it must not import torch.
 
     cls: "module:Class" of the Agent. configure(task, scale, variant) gives the resolved config, `variant` being a diff
-    {field: value}, dotted for nested fields. variants: named diffs. supports(task, config): None, or the reason why not.
+    {field: value}, dotted for nested fields. variants: named diffs. supports(task, config): None, or the reason why
+    not.
     """
 
     name: str
@@ -200,6 +215,7 @@ class AgentSpec:
     configure: Callable[[Task, Scale, Mapping[str, Any]], AgentConfig]
     supports: Callable[[Task, Any], str | None] = _supports_all
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cost: Callable[[Task, Any], Cost] | None = None
     source: str = ""  # the paper
 
 
@@ -225,7 +241,8 @@ class Dream(NamedTuple):
 
 
 class WorldModel(ABC):
-    """The face by which world models are compared. imagine(h1 + h2) equals imagine(h2) after imagine(h1) for sample=False."""
+    """The face by which world models are compared. imagine(h1 + h2) equals imagine(h2) after imagine(h1) for
+    sample=False."""
 
     predicts: ModelSpec
 

@@ -21,12 +21,15 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
     """One episode at a time. `reset(seed=s)` opens the episode that s names, whatever happened before; the same actions
     then give the same observations, bit for bit, in any process on the same machine.
 
-    Observations are dicts with the task's keys; actions are float32 [A] in [-1, 1] or an int. `step` sums the rewards of
-    its frames. `info["score"]`, where present, is the protocol's raw reward of the step when `reward` is shaped for training.
+    Observations are dicts with the task's keys; actions are float32 [A] in [-1, 1] or an int. `step` sums the rewards
+    of its frames. `info["score"]`, where present, is the protocol's raw reward of the step when `reward` is shaped for
+    training.
     """
 
     blind: bool = False  # True: `step` may leave observations blank (zeros), so that a resume replays without rendering
-    continues: bool = False  # the next reset goes on in the same simulation (a lost life), so history must reach further back
+    continues: bool = (
+        False  # the next reset goes on in the same simulation (a lost life), so history must reach further back
+    )
 
     @abstractmethod
     def fingerprint(self) -> bytes:

@@ -20,7 +20,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write beside, flush, fsync, replace, fsync the folder. OSError (a full disk, say) leaves the old file and no litter."""
+    """Write beside, flush, fsync, replace, fsync the folder. OSError (a full disk, say) leaves the old file and no
+    litter."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(beside, "wb") as file:

@@ -1,8 +1,8 @@
 """Named places where a test can hurt a real process, to prove that nothing measured is lost.
 
 BENCH_FAULT=point[:pass[:action]] acts on the pass-th time (default the first) that the process comes by `point`.
-Actions: kill (SIGKILL, the default), int, term (that signal), full (OSError, no space left), memory (MemoryError), hang.
-Without the variable a point costs one comparison.
+Actions: kill (SIGKILL, the default), int, term (that signal), full (OSError, no space left), memory (MemoryError),
+hang. Without the variable a point costs one comparison.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ POINTS = (
 
 _armed = os.environ.get("BENCH_FAULT", "")
 _passes = 0
+
+
+def checkpoint_ticks() -> int:
+    """BENCH_CHECKPOINT_TICKS=n: checkpoint every n ticks instead of by the clock, so that a test knows where one is.
+    0: unset."""
+    return int(os.environ.get("BENCH_CHECKPOINT_TICKS", "0"))
 
 
 def point(name: str) -> None:

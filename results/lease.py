@@ -30,7 +30,8 @@ class Lost(RuntimeError):
 
 
 def _started(pid: int) -> str:
-    """The kernel's start tick of a process, so that a reused number is not mistaken for its old owner; "" where unknown."""
+    """The kernel's start tick of a process, so that a reused number is not mistaken for its old owner; "" where
+    unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -1,4 +1,5 @@
-"""What a results store holds, as data: identities, runs, event rows, scores, suites. Every reader and writer uses these.
+"""What a results store holds, as data: identities, runs, event rows, scores, suites. Every reader and writer uses
+these.
 
 Units: frames are simulator steps, agent_steps are decisions, returns are raw and undiscounted, times are seconds.
 """
@@ -88,7 +89,9 @@ class RunRecord:
     counters: dict[str, int] = field(default_factory=dict)  # tick, agent_steps, frames, updates, episodes
     exactness: Literal["exact", "statistical"] = "exact"
     pinned: dict[str, Any] = field(default_factory=dict)  # threads, precision, capture, device kind
-    sessions: list[dict[str, Any]] = field(default_factory=list)  # command, commit, dirty, versions, hardware, start, end
+    sessions: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # command, commit, dirty, versions, hardware, start, end
     schema: int = SCHEMA
 
     def to_json(self) -> str:
@@ -200,7 +203,8 @@ class Score:
 
 @dataclass(frozen=True)
 class Suite:
-    """Task ids, budget, normalisation and headline rule: a view on runs, with the card that `bench show SUITE` prints."""
+    """Task ids, budget, normalisation and headline rule: a view on runs, with the card that `bench show SUITE`
+    prints."""
 
     name: str
     measures: str  # what doing well on it shows

@@ -1,0 +1,183 @@
+"""The local executor: a child process per run, as many at once as asked, and a watch over all of them.
+
+Children live in sessions of their own, so that a Ctrl-C reaches only this process, which asks them to stop (SIGTERM:
+they checkpoint and end) and, the second time, ends them at once. A run that another process owns is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.benchmarks.plan import Planned
+from bench.benchmarks.run_one import pin_threads
+from bench.results import lease, reader
+from bench.results.schema import RunRecord
+from bench.results.store import RunFolder
+
+GRACE = 120.0  # seconds that children may take to checkpoint before they are killed
+POLL = 0.1  # seconds between looks at the children
+
+
+def hang_seconds() -> float:
+    """Seconds without a decision or a unit of learning after which a run counts as hung (BENCH_HANG_SECONDS, 900)."""
+    return float(os.environ.get("BENCH_HANG_SECONDS", "900"))
+
+
+@dataclass
+class Child:
+    """One run in a process of its own."""
+
+    run: Planned
+    process: subprocess.Popen[bytes]
+    started: float
+
+
+@dataclass
+class Outcome:
+    """How an execution ended: runs by final status, and what stopped it ("", "time limit", "interrupted")."""
+
+    statuses: dict[Path, str] = field(default_factory=dict)
+    stopped: str = ""
+
+
+def prepare(run: Planned, root: Path) -> None:
+    """Write or widen the run's record; a folder that starts afresh is moved aside first."""
+    if run.action in ("rerun", "restart"):
+        RunFolder.open(run.path).move_aside()
+    if run.action in ("new", "rerun", "restart") and not run.path.exists():
+        RunFolder.create(root, run.identity, run.runtime)
+        return
+    folder = RunFolder.open(run.path)
+    folder.record.runtime = run.runtime
+    folder.save()
+
+
+class Local:
+    """Runs the planned runs on this machine."""
+
+    def __init__(self, root: Path, jobs: int, deadline: float | None, command: str):
+        self._root, self._jobs, self._deadline = root, jobs, deadline
+        self._environment = {**os.environ, "BENCH_COMMAND": command, "PYTHONUNBUFFERED": "1"}
+        self._children: list[Child] = []
+        self._signals = 0
+        self.waiting: list[Planned] = []
+
+    def execute(self, runs: Sequence[Planned], watch: Callable[[Local], None]) -> Outcome:
+        """Carry the runs out in order; `watch` is called a few times a second. Never raises for a run that fails."""
+        self.waiting = list(runs)
+        outcome = Outcome()
+        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        asked_at = 0.0
+        try:
+            while self.waiting or self._children:
+                if not outcome.stopped and self._signals:
+                    outcome.stopped = "interrupted"
+                if not outcome.stopped and self._deadline is not None and time.time() > self._deadline:
+                    outcome.stopped = "time limit"
+                if outcome.stopped:
+                    self.waiting.clear()
+                    if not asked_at:
+                        asked_at = time.time()
+                        self._send(signal.SIGTERM)
+                    if self._signals > 1 or time.time() - asked_at > GRACE:
+                        self._send(signal.SIGKILL)
+                else:
+                    self._start()
+                self._reap(outcome)
+                watch(self)
+                time.sleep(POLL)
+        finally:
+            self._send(signal.SIGKILL)  # only where something above raised: no child outlives this process unwatched
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        for run in runs:
+            outcome.statuses[run.path] = reader.load(run.path).status if (run.path / "run.json").exists() else "planned"
+        return outcome
+
+    def live(self) -> list[Planned]:
+        """The runs that have a process now."""
+        return [child.run for child in self._children]
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self._signals += 1
+
+    def _send(self, number: signal.Signals) -> None:
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.send_signal(number)
+
+    def _start(self) -> None:
+        for run in list(self.waiting):
+            if len(self._children) >= self._jobs:
+                return
+            if lease.alive(lease.read(run.path)):
+                continue  # another process is at it
+            self.waiting.remove(run)
+            if (run.path / "run.json").exists() and run.action not in ("rerun", "restart"):
+                now = reader.load(run.path)
+                if now.status == "finished" and now.record.runtime.budget.frames >= run.runtime.budget.frames:
+                    continue  # another process has ended it meanwhile
+            prepare(run, self._root)
+            with open(run.path / "log.txt", "ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "bench", "run-one", str(run.path)],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=self._environment,
+                )  # fmt: skip
+            self._children.append(Child(run, process, time.time()))
+
+    def _reap(self, outcome: Outcome) -> None:
+        for child in list(self._children):
+            code = child.process.poll()
+            if code is None:
+                self._watch_for_hang(child)
+                continue
+            self._children.remove(child)
+            record = RunFolder.open(child.run.path)
+            if record.record.status in ("planned", "running") and not outcome.stopped:
+                self._died(record, f"its process ended with {_ending(code)} before it could say why; see log.txt")
+
+    def _watch_for_hang(self, child: Child) -> None:
+        progress = (lease.read(child.run.path) or {}).get("progress") or {}
+        still = time.time() - max(progress.get("moved", 0.0), child.started)
+        if still > hang_seconds():
+            child.process.kill()
+            child.process.wait()
+            self._children.remove(child)
+            self._died(
+                RunFolder.open(child.run.path), f"nothing moved for {still:.0f} s (a hung environment?); it was ended"
+            )
+
+    @staticmethod
+    def _died(folder: RunFolder, reason: str) -> None:
+        record: RunRecord = folder.record
+        record.status, record.reason = "failed", reason
+        folder.save()
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"{name} (out of memory?)" if name == "SIGKILL" else name
+    return f"status {code}"
+
+
+def jobs(text: str, device: str, runs: int) -> int:
+    """How many runs at once: a number, or "auto": one per core on a CPU, one per GPU."""
+    from bench.benchmarks.plan import parse_devices
+    from bench.benchmarks.provenance import cores
+
+    if text != "auto":
+        return max(1, int(text))
+    devices = parse_devices(device)
+    return max(1, min(runs, cores() if devices == ["cpu"] else len(devices)))
+
+
+__all__ = ["Local", "Outcome", "jobs", "pin_threads"]

@@ -1,0 +1,201 @@
+"""What a plan needs before it starts: hours, memory, disk, each with what the figure rests on.
+
+Speeds come from runs of the same agent, protocol, scale and device kind in this store; else from measured throughput
+rows of this device kind; else from the agent's FLOPs over a two-second matrix product, and are then marked as an
+estimate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.agents import registry as agents
+from bench.agents.api import Cost, Scale
+from bench.agents.common.config import merge
+from bench.benchmarks import throughput
+from bench.benchmarks.live import clock
+from bench.benchmarks.plan import WORK, Plan, Planned
+from bench.benchmarks.provenance import device_kind
+from bench.envs import registry as envs
+from bench.results import reader
+
+EPISODE = 1000  # decisions that an evaluation episode is counted as at most, where nothing says how long they are
+EVENTS = 4_000_000  # bytes allowed per run for events, telemetry, log and record
+
+
+@dataclass(frozen=True)
+class Need:
+    """One run's forecast. None: nothing is known that could tell."""
+
+    hours: float | None
+    memory: float | None  # bytes
+    disk: float  # bytes while it runs
+    basis: str  # "this store" | "measured" | "estimate" | "unknown"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    needs: dict[Path, Need]
+    jobs: int
+
+    @property
+    def hours(self) -> float | None:
+        """Of the whole plan with `jobs` runs at once; None where one run's is unknown."""
+        hours = [need.hours for need in self.needs.values()]
+        known = [h for h in hours if h is not None]
+        if len(known) < len(hours):
+            return None
+        return max(sum(known) / self.jobs, max(known, default=0.0))
+
+    def at_once(self, amounts: Sequence[float | None]) -> float | None:
+        """The largest `jobs` amounts together; None where one is unknown."""
+        known = [a for a in amounts if a is not None]
+        return None if len(known) < len(amounts) else sum(sorted(known)[-self.jobs :])
+
+
+def make(plan: Plan, jobs: int, root: Path) -> Forecast:
+    """The needs of the runs that are still to be done."""
+    speeds = _speeds_in_store(root)
+    rates: dict[str, float] = {}
+    cache: dict[tuple[str, ...], Need] = {}
+    needs: dict[Path, Need] = {}
+    for run in plan.work:
+        key = (run.identity.label, run.identity.task, run.runtime.device, str(run.frames), run.action)
+        if key not in cache:
+            cache[key] = _need(run, speeds, rates)
+        needs[run.path] = cache[key]
+    return Forecast(needs, jobs)
+
+
+def _speeds_in_store(root: Path) -> dict[tuple[str, str, str, str], float]:
+    """Agent steps per second, evaluations included, by (label, protocol, scale, device kind), from whole runs."""
+    found: dict[tuple[str, str, str, str], float] = {}
+    for run in reader.runs(root)[0]:
+        record = run.record
+        ends = [(session["start"], session["end"]) for session in record.sessions]
+        if run.status != "finished" or not ends or any(end is None for _, end in ends):
+            continue
+        seconds = sum(
+            (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in ends
+        )
+        if seconds >= 5:
+            identity = record.identity
+            key = identity.label, identity.protocol["name"], identity.scale, record.pinned["device"]
+            found[key] = record.counters["agent_steps"] / seconds
+    return found
+
+
+def _need(run: Planned, speeds: dict[tuple[str, str, str, str], float], rates: dict[str, float]) -> Need:
+    identity, budget = run.identity, run.runtime.budget
+    task = envs.task(identity.task)
+    kind = device_kind(run.runtime.device)
+    done = run.frames if run.action in ("continue", "retry", "extend") else 0
+    steps = max(budget.frames - done, 0) / task.action_repeat
+    points = [point for point in budget.points() if point > done]
+    episodes = len(points[:-1]) * budget.episodes + budget.final_episodes
+    evaluation = episodes * min(task.episode_steps or EPISODE, EPISODE)
+    spec = agents.get(identity.agent)
+    cost: Cost | None = None
+    if spec.cost is not None:
+        default = spec.configure(task, _scale(identity.scale), {})
+        cost = spec.cost(task, merge(default, {**identity.config, "collection": identity.collection}))
+    disk = EVENTS + (cost.disk * steps if cost else 0)
+    memory: float | None = cost.memory if cost else None
+    speed = speeds.get((identity.label, identity.protocol["name"], identity.scale, kind))
+    if speed:
+        return Need(steps / speed / 3600, memory, disk, "this store")
+    rows = [
+        row
+        for row in throughput.measured()
+        if (row["agent"], row["scale"], row["device"]) == (identity.label, identity.scale, kind)
+        and row["task"].partition("/")[0] == identity.task.partition("/")[0]
+    ]
+    quantity = {row["quantity"]: float(row["value"]) for row in rows}
+    if "end to end" in quantity:
+        acting = 1 / (1 / quantity["environment"] + 1 / quantity["act"])
+        seconds = steps / quantity["end to end"] + evaluation / acting
+        return Need(seconds / 3600, memory or quantity["memory"] * 1e6, disk, "measured")
+    if cost is None:
+        return Need(None, memory, disk, "unknown")
+    if run.runtime.device not in rates:
+        rates[run.runtime.device] = throughput.matrix_rate(run.runtime.device)
+    seconds = steps * cost.flops / rates[run.runtime.device] + (steps + evaluation) / _environment_rate(identity.task)
+    return Need(seconds / 3600, memory, disk, "estimate")
+
+
+def _environment_rate(task_id: str) -> float:
+    """Agent steps per second of the task's simulator on any machine measured; 1000 where none was."""
+    name = task_id.partition("/")[0]
+    rows = [
+        float(row["value"])
+        for row in throughput.measured()
+        if row["quantity"] == "environment" and row["task"].startswith(f"{name}/")
+    ]
+    return min(rows, default=1000.0)
+
+
+def _scale(text: str) -> Scale:
+    return text  # type: ignore[return-value]
+
+
+def show(console: Console, plan: Plan, forecast: Forecast, every_run: bool = False) -> None:
+    """Print the plan: what would be done, what is done, and what it needs."""
+    if every_run:
+        console.print(_table(plan, forecast))
+    counts = Counter(run.action for run in plan.runs)
+    said = ", ".join(f"{number} {action}" for action, number in counts.items())
+    console.print(f"{len(plan.runs)} runs: {said}")
+    for run in plan.runs:
+        if run.note and not every_run:
+            console.print(
+                f"{run.action}: {run.path.name} of {run.identity.label} on {run.identity.task}: {run.note}",
+                highlight=False,
+            )
+    if not forecast.needs:
+        console.print("nothing to train")
+        return
+    needs = list(forecast.needs.values())
+    hours, memory = forecast.hours, forecast.at_once([need.memory for need in needs])
+    basis = ", ".join(sorted({need.basis for need in needs}))
+    time = "time unknown" if hours is None else f"{clock(hours * 3600)} (h:m:s)"
+    console.print(
+        f"forecast with {forecast.jobs} at once: {time}, "
+        f"memory {'unknown' if memory is None else _bytes(memory)}, "
+        f"disk {_bytes(forecast.at_once([need.disk for need in needs]) or 0)} ({basis})",
+        highlight=False,
+    )
+
+
+def _table(plan: Plan, forecast: Forecast) -> Table:
+    grid = Table(box=None, pad_edge=False)
+    for name in ("agent", "task", "seeds", "action", "frames", "hours", "memory", "disk", "basis"):
+        grid.add_column(name, justify="right" if name in ("frames", "hours", "memory", "disk") else "left")
+    groups: dict[tuple[str, str, str], list[Planned]] = {}
+    for run in plan.runs:
+        groups.setdefault((run.identity.label, run.identity.task, run.action), []).append(run)
+    for (label, task, action), runs in groups.items():
+        seeds = ",".join(str(run.identity.seed) for run in runs)
+        frames = f"{runs[0].runtime.budget.frames:,}"
+        need = forecast.needs.get(runs[0].path)
+        if need is None or action not in WORK:
+            grid.add_row(label, task, seeds, action, frames, "", "", "", runs[0].note)
+            continue
+        hours = "?" if need.hours is None else f"{need.hours * len(runs):.2f}"
+        memory = "?" if need.memory is None else _bytes(need.memory)
+        grid.add_row(label, task, seeds, action, frames, hours, memory, _bytes(need.disk), need.basis)
+    return grid
+
+
+def _bytes(amount: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    return f"{amount:.3g} TB"

@@ -1,0 +1,94 @@
+"""Real runs in real child processes: plan one here, carry it out with `python -m bench run-one`, hurt it, look."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from bench.benchmarks import executor, plan
+from bench.results.reader import Run, load
+from bench.results.schema import Budget
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def environment(fault: str = "", ticks: int = 0, **more: str) -> dict[str, str]:
+    """The environment of a child: this checkout importable, one thread, a fault armed."""
+    path = os.pathsep.join(filter(None, [str(CHECKOUT / ".link"), os.environ.get("PYTHONPATH", "")]))
+    hurt = {"BENCH_FAULT": fault} if fault else {}
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        "BENCH_CHECKPOINT_TICKS": str(ticks),
+        **hurt,
+        **more,
+    }
+
+
+@dataclass
+class Planned:
+    """One run folder, and the command that carries it on."""
+
+    path: Path
+    request: plan.Request
+    budget: Budget
+
+    def go(self, fault: str = "", ticks: int = 200, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "bench", "run-one", str(self.path)]
+        return subprocess.run(
+            command, env=environment(fault, ticks, **more), capture_output=True, text=True, timeout=600
+        )
+
+    def start(self, fault: str = "", ticks: int = 200, **more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "bench", "run-one", str(self.path)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment(fault, ticks, **more), stdout=pipe, stderr=pipe, text=True)
+
+    def extend(self, frames: int) -> None:
+        """Ask for a longer run, as the same command with more --frames does."""
+        self.budget = replace(self.budget, frames=frames)
+        (run,) = plan.make(replace(self.request, frames=str(frames))).runs
+        run = replace(run, runtime=replace(run.runtime, budget=self.budget))
+        executor.prepare(run, self.request.root)
+
+    @property
+    def events(self) -> bytes:
+        return (self.path / "events.jsonl").read_bytes()
+
+    @property
+    def run(self) -> Run:
+        return load(self.path)
+
+
+Make = Callable[..., Planned]
+
+
+@pytest.fixture(scope="session")
+def plan_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+    """plan_run(agent, task, Budget(...), seed, keep) -> Planned, each in a store of its own."""
+
+    def make(agent: str, task: str, budget: Budget, seed: int = 0, keep: bool = False) -> Planned:
+        root = tmp_path_factory.mktemp("store") / "runs"
+        request = plan.Request(
+            agent,
+            tasks=task,
+            seeds=f"{seed},",
+            scale="tiny",
+            frames=str(budget.frames),
+            root=root,
+            device="cpu",
+            keep=keep,
+        )
+        (run,) = plan.make(request).runs
+        run = replace(run, runtime=replace(run.runtime, budget=budget))
+        executor.prepare(run, root)
+        return Planned(run.path, request, budget)
+
+    return make

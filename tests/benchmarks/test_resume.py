@@ -1,0 +1,182 @@
+"""Nothing measured is lost: runs are killed at every named place, started again by the same command, and compared."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.results import checkpoints, faults
+from bench.results.schema import Budget, Evaluation
+
+TOY = Budget(frames=1_000, every=400, episodes=3, final_episodes=4)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(plan_run):
+    """A numpy learner on a toy, never hurt."""
+    run = plan_run("linear_q", "toy/reach", TOY)
+    done = run.go()
+    assert done.returncode == 0, done.stderr
+    assert run.run.status == "finished"
+    return run
+
+
+@pytest.mark.parametrize("point", [p for p in faults.POINTS if p != "report.write"])
+def test_killed_at_every_fault_point_the_same_command_gives_the_same_events(plan_run, undisturbed, point):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    later = {"run.finished": 1, "loop.evaluate": 20, "events.half_line": 3}.get(point, 3)
+    hurt = run.go(fault=f"{point}:{later}")
+    assert hurt.returncode == -signal.SIGKILL, (hurt.returncode, hurt.stderr)
+    assert run.run.status == "interrupted"
+    done = run.go()
+    assert done.returncode == 0, done.stderr
+    assert run.events == undisturbed.events
+    assert run.run.record.exactness == "exact"
+
+
+def test_ten_kills_in_one_run_give_the_same_events(plan_run, undisturbed):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    kills = [
+        "checkpoint.file:1",
+        "checkpoint.file:2",
+        "checkpoint.manifest:1",
+        "checkpoint.rename:1",
+        "loop.observed:150",
+    ] * 2
+    for kill in kills:
+        assert run.go(fault=kill, ticks=170).returncode == -signal.SIGKILL
+    assert run.go().returncode == 0
+    assert run.events == undisturbed.events
+
+
+def test_with_and_without_evaluation_training_is_equal(plan_run, undisturbed):
+    run = plan_run("linear_q", "toy/reach", Budget(TOY.frames, TOY.frames, 1, 1))
+    assert run.go().returncode == 0
+
+    def training(data: bytes) -> list[bytes]:
+        return [line for line in data.splitlines() if b'"event":"evaluation"' not in line]
+
+    assert training(run.events) == training(undisturbed.events)
+    assert len(training(run.events)) < len(undisturbed.events.splitlines())
+
+
+def test_a_run_extended_to_twice_its_length_equals_one_of_that_length(plan_run):
+    long = Budget(1_600, 400, 3, 4)
+    reference = plan_run("linear_q", "toy/reach", long)
+    assert reference.go().returncode == 0
+    run = plan_run("linear_q", "toy/reach", Budget(800, 400, 3, 4), keep=True)
+    assert run.go().returncode == 0
+    at_800 = [event.at.frames for event in run.run.events() if isinstance(event, Evaluation)]
+    assert at_800 == [400, 800]
+    run.extend(1_600)
+    assert run.go().returncode == 0
+    assert run.events == reference.events
+
+
+def test_other_checkpoint_times_give_the_same_events(plan_run, undisturbed):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    assert run.go(ticks=77).returncode == 0
+    assert run.events == undisturbed.events
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_checkpoints_and_ends_in_order(plan_run, undisturbed, number):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    action = {signal.SIGINT: "int", signal.SIGTERM: "term"}[number]
+    stopped = run.go(fault=f"loop.observed:300:{action}")
+    assert stopped.returncode == 3, stopped.stderr
+    assert run.run.record.status == "interrupted"
+    newest = checkpoints.candidates(run.path)[0][0]
+    assert newest.manifest["counters"]["agent_steps"] == 300
+    assert run.go().returncode == 0
+    assert run.events == undisturbed.events
+
+
+def test_a_full_disk_during_a_checkpoint_keeps_the_earlier_one(plan_run, undisturbed):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    full = run.go(fault="checkpoint.file:4:full")
+    assert full.returncode == 1
+    assert run.run.record.status == "failed"
+    assert "disk is full" in run.run.record.reason
+    assert checkpoints.candidates(run.path)[0]
+    assert run.go().returncode == 0
+    assert run.events == undisturbed.events
+
+
+def test_a_full_disk_inside_an_event_line_leaves_whole_lines(plan_run, undisturbed):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    assert run.go(fault="events.half_line:2:full").returncode == 1
+    for line in run.events.splitlines():
+        json.loads(line)
+    assert run.go().returncode == 0
+    assert run.events == undisturbed.events
+
+
+def test_out_of_memory_is_a_status_and_the_run_goes_on(plan_run, undisturbed):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    assert run.go(fault="loop.acted:500:memory").returncode == 1
+    assert run.run.record.status == "out_of_memory"
+    assert run.go().returncode == 0
+    assert run.events == undisturbed.events
+
+
+def _damage(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    match how:
+        case "truncated":
+            path.write_bytes(data[: len(data) // 2])
+        case "flipped":
+            path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+        case "empty":
+            path.write_bytes(b"")
+        case "missing":
+            path.unlink()
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "missing"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(plan_run, undisturbed, how):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    assert run.go(fault="loop.observed:490").returncode == -signal.SIGKILL
+    newest, before = (c.path for c in checkpoints.candidates(run.path)[0])
+    _damage(newest / "agent.tree", how)
+    done = run.go()
+    assert done.returncode == 0, done.stderr
+    assert f"not used: checkpoint {newest.name}" in done.stderr
+    assert f"from {int(before.name)}" in done.stderr
+    assert run.events == undisturbed.events
+
+
+def test_two_runners_of_one_run_only_the_first_goes_on(plan_run, undisturbed):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    first = run.start(fault="loop.observed:300:hang")
+    deadline = time.time() + 30
+    while not (run.path / "lease.json").exists():
+        assert time.time() < deadline, first.communicate()
+        time.sleep(0.02)
+    second = run.go()
+    assert second.returncode == 1
+    assert "is being run by process" in second.stderr
+    first.kill()
+    first.communicate()
+    assert run.go().returncode == 0
+    assert run.events == undisturbed.events
+
+
+def test_an_owner_that_lost_its_lease_writes_nothing_more(plan_run):
+    run = plan_run("linear_q", "toy/reach", Budget(50_000_000, 50_000_000, 1, 1))
+    first = run.start()
+    deadline = time.time() + 30
+    while not checkpoints.candidates(run.path)[0]:
+        assert time.time() < deadline, first.communicate()
+        time.sleep(0.02)
+    lease = run.path / "lease.json"
+    lease.write_text(json.dumps(json.loads(lease.read_text()) | {"owner": "somebody else"}))
+    _, said = first.communicate(timeout=30)
+    assert first.returncode == 1
+    assert "went to another process" in said
+    assert run.run.record.status == "running"  # the new owner's word, not ours
+    assert json.loads(lease.read_text())["owner"] == "somebody else"
