@@ -157,5 +157,7 @@ def test_listing_is_light() -> None:
         "import sys; from bench.benchmarks import suites; [suites.get(n) for n in suites.names()]; "
         "print([m for m in ('torch', 'pandas', 'matplotlib', 'mujoco', 'ale_py') if m in sys.modules])"
     )
-    listing = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT / ".link")
+    listing = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT / ".link"
+    )
     assert listing.stdout.strip() == "[]"
