@@ -1,0 +1,1 @@
+"""Linear Q-learning on random Fourier features: a learner without torch."""
