@@ -63,9 +63,9 @@ class Collector:
         """Close the episodes that ended, and those of `mask` [E], and open the next ones."""
         over = self._ended if mask is None else self._ended | np.asarray(mask, bool)
         if over.any():
-            for env in np.flatnonzero(over):
+            for env in np.flatnonzero(over).tolist():
                 end: End = "cut" if not self._ended[env] else "truncated" if self._truncated[env] else "terminated"
-                self._close(int(env), end)
+                self._close(env, end)
             self._open(over)
             self._ended = np.zeros(self.envs.num_envs, bool)
 
@@ -75,7 +75,7 @@ class Collector:
 
     def _open(self, mask: np.ndarray) -> None:
         seeds: list[int | None] = [None] * self.envs.num_envs
-        for env in np.flatnonzero(mask):
+        for env in np.flatnonzero(mask).tolist():
             self._episode[env] = self._next
             seeds[env] = self._seed[env] = self._agent.episode_seed(self._next)
             self._next += 1
@@ -125,8 +125,8 @@ class Collector:
             self._first[env] = saved["length"] == 0
         self._observation = self.envs.resume(rows)
         stale = np.array([self._hash(env) != saved["hash"] for env, saved in enumerate(state["open"])])
-        for env in np.flatnonzero(stale):
-            self._close(int(env), "stopped")
+        for env in np.flatnonzero(stale).tolist():
+            self._close(env, "stopped")
             self._history[env].clear()
         if stale.any():
             self._open(stale)

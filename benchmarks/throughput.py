@@ -97,7 +97,7 @@ def _loop(trainer: Trainer, seconds: float) -> list[Row]:
             signal.raise_signal(signal.SIGTERM)  # the loop stops as it would for anybody
         return act(*args)
 
-    trainer.policy.act = act_until  # type: ignore[method-assign]
+    setattr(trainer.policy, "act", act_until)  # noqa: B010 - a method put on one object
     with contextlib.suppress(Interrupted):  # the end that was asked for
         trainer.run()
     total = time.perf_counter() - start
@@ -129,7 +129,7 @@ class _FlopCount:
     def __init__(self, agent: Agent):
         self.per_update = 0.0
         self._agent, self._learn = agent, agent.learn
-        agent.learn = self._counted  # type: ignore[method-assign]
+        setattr(agent, "learn", self._counted)  # noqa: B010 - a method put on one object
 
     def _counted(self) -> bool:
         before = self._agent.updates

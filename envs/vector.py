@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -30,7 +29,7 @@ class VectorTask(VectorEnv[Batch, np.ndarray, np.ndarray]):
         self.single_action_space = self.envs[0].action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._keys = tuple(gymnasium.spaces.Dict.keys(self.single_observation_space))  # type: ignore[arg-type]
+        self._keys = tuple(self.envs[0].observation_space)  # type: ignore[arg-type]
         self._last: list[dict[str, np.ndarray]] = [{} for _ in self.envs]
 
     def reset(  # type: ignore[override]

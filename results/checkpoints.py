@@ -81,7 +81,7 @@ def write(
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
-        files = {}
+        files: dict[str, dict[str, Any]] = {}
         for part, state in parts.items():
             sha256, size = tree.save(beside / f"{part}.tree", state)
             files[part] = {"sha256": sha256, "bytes": size}

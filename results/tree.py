@@ -80,8 +80,10 @@ def _decode(node: Any, data: memoryview, offsets: list[int]) -> Any:
         return np.frombuffer(raw, np.dtype(node["dtype"])).reshape(node["shape"]).copy()
     import torch
 
-    flat = torch.from_numpy(np.frombuffer(raw, np.uint8).copy())
-    return flat.view(getattr(torch, node["dtype"])).reshape(node["shape"])
+    tensor = torch.empty(node["shape"], dtype=getattr(torch, node["dtype"]))
+    if raw:
+        tensor.reshape(-1).view(torch.uint8).copy_(torch.from_numpy(np.frombuffer(raw, np.uint8).copy()))
+    return tensor
 
 
 def save(path: Path, tree: Any) -> tuple[str, int]:
@@ -94,7 +96,7 @@ def save(path: Path, tree: Any) -> tuple[str, int]:
         _MAGIC,
         len(head).to_bytes(8, "little"),
         head,
-        *(memoryview(a).cast("B") for a in arrays if a.nbytes),
+        *(a.reshape(-1).view(np.uint8).data for a in arrays if a.nbytes),
     ]
     digest, size = hashlib.sha256(), 0
     with open(path, "wb") as file:

@@ -92,3 +92,15 @@ def plan_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
         return Planned(run.path, request, budget)
 
     return make
+
+
+@pytest.fixture
+def bench() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """bench("run", ...) is the real command in a child process."""
+
+    def call(*arguments: str, fault: str = "", ticks: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "bench", *arguments]
+        child = environment(fault, ticks, **more)
+        return subprocess.run(command, env=child, capture_output=True, text=True, timeout=600)
+
+    return call
