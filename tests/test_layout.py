@@ -28,7 +28,9 @@ def _dotted(folder: Path) -> str:
 
 
 def test_the_listed_packages_are_those_in_the_tree() -> None:
-    assert SETUPTOOLS["packages"] == sorted(["bench", *(_dotted(f) for f in _folders() if (f / "__init__.py").exists())])
+    assert SETUPTOOLS["packages"] == sorted(
+        ["bench", *(_dotted(f) for f in _folders() if (f / "__init__.py").exists())]
+    )
 
 
 def test_every_data_file_is_shipped() -> None:
@@ -41,7 +43,9 @@ def test_every_data_file_is_shipped() -> None:
             if file.is_file() and file.suffix not in (".py", ".pyc"):
                 name = str(file.relative_to(owner))
                 allowed = patterns["*"] + patterns.get(_dotted(owner), [])
-                assert any(fnmatch(name, pattern) for pattern in allowed), f"{file.relative_to(ROOT)} is not in package-data"
+                assert any(fnmatch(name, pattern) for pattern in allowed), (
+                    f"{file.relative_to(ROOT)} is not in package-data"
+                )
 
 
 def test_independence_is_checked_for_every_family() -> None:

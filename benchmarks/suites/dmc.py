@@ -52,7 +52,11 @@ suite = Suite(
         "Tunyasuvunakool, S. et al. dm_control: Software and tasks for continuous control. Software Impacts 6, 2020."
     ),
     tasks=_TASKS,
-    budgets={"paper": Budget(frames=4_000_000, every=100_000, episodes=10, final_episodes=10), "small": SMALL, "tiny": TINY},
+    budgets={
+        "paper": Budget(frames=4_000_000, every=100_000, episodes=10, final_episodes=10),
+        "small": SMALL,
+        "tiny": TINY,
+    },
     task_budgets={
         f"dmc-state/{name}": {"paper": Budget(frames=14_000_000, every=100_000, episodes=10, final_episodes=10)}
         for name in _HARD

@@ -33,7 +33,11 @@ suite = Suite(
     source="Hafner et al. 2023, Mastering Diverse Domains through World Models, arXiv:2301.04104v2",
     citation="Hafner, D. et al. Mastering Diverse Domains through World Models. arXiv:2301.04104v2, 2023.",
     tasks=_TASKS,
-    budgets={"paper": Budget(frames=500_000, every=50_000, episodes=10, final_episodes=10), "small": SMALL, "tiny": TINY},
+    budgets={
+        "paper": Budget(frames=500_000, every=50_000, episodes=10, final_episodes=10),
+        "small": SMALL,
+        "tiny": TINY,
+    },
     references=dict.fromkeys(_TASKS, FLOOR_CEILING),
     reference_names=("floor", "ceiling"),
     published=("DreamerV3 (2023 release)", "Simulus", "TD-MPC2", "DC-MPC", "PPO (DreamerV3 run)"),
