@@ -32,5 +32,8 @@ lint: setup
 solve: setup
 	$(BIN)/python -m pytest -m slow
 
+bench: setup
+	$(BIN)/bench throughput --agents random,linear_q,decqn --tasks toy/reach --scale tiny
+
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -74,7 +74,7 @@ def test_the_wheel_works_without_the_tree(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("wm_bench-*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = (
-        "import bench; from bench.results import published; from bench.benchmarks import suites; import bench.agents.api; "
+        "import bench; from bench.results import published; from bench.benchmarks import suites; "
         "print(bench.__file__, len(published.scores(suites.get('dmc').tasks)) > 1000)"
     )
     imported = subprocess.run(

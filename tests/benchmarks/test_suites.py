@@ -36,7 +36,7 @@ def test_a_suite_is_complete(name: str) -> None:
     suite = suites.get(name)
     assert len(set(suite.tasks)) == len(suite.tasks) == COUNTS[name]
     assert set(suite.tasks) <= set(registry.known())
-    assert suite.measures and suite.source and suite.citation
+    assert all((suite.measures, suite.source, suite.citation)), "the card has an empty field"
     assert set(suite.references) == set(suite.tasks)
     assert all(low < high for low, high in suite.references.values())
     assert set(suite.task_budgets) <= set(suite.tasks)
