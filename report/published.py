@@ -23,6 +23,7 @@ class Quoted:
     rule: str
     protocol: str
     source: str
+    seeds: dict[int, float]  # {seed: score}, empty where only a mean is public
     same_rule: bool  # as the suite's: only then may a difference be taken
 
 
@@ -63,5 +64,6 @@ def _summary(name: str, mine: Sequence[Score], rule: str) -> Quoted:
         rule=first.rule,
         protocol=first.protocol,
         source=first.source,
+        seeds={int(score.seed): score.value for score in mine if score.seed is not None},
         same_rule=first.rule == rule,
     )

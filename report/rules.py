@@ -71,8 +71,8 @@ def history(run: Run) -> History:
 def apply(rule: Rule, found: History, target: int, every: int) -> Point | None:
     """A run's score under `rule`; None where it has none yet.
 
-    target: the budget's end in frames. every: frames between evaluations. An evaluation "at" a frame happens at the first
-    decision of all environments that reaches it, so up to a tenth of `every` later.
+    target: the budget's end in frames. every: frames between evaluations. An evaluation "at" a frame happens after the
+    first decision of all environments that reaches it: up to a tenth of `every` later is taken for at it.
     """
     end = target if rule.end is None else rule.end
     if rule.kind == "training":

@@ -17,6 +17,12 @@ WIRING = "wiring only"
 RULE = "evaluation@last"  # where no suite says otherwise
 
 
+def normalised(value: float, references: tuple[float, float]) -> float:
+    """0 is the first reference (the random policy), 1 the second (human or best)."""
+    low, high = references
+    return (value - low) / (high - low)
+
+
 @dataclass(frozen=True)
 class Scored:
     """One run under a rule."""
@@ -60,11 +66,8 @@ class Row:
         return tuple(one for one in self.runs if one.complete)
 
     def normalise(self, value: float) -> float | None:
-        """0 is the random policy, 1 the human or best; None without references."""
-        if self.references is None:
-            return None
-        low, high = self.references
-        return (value - low) / (high - low)
+        """As `normalised`; None without references."""
+        return normalised(value, self.references) if self.references else None
 
     @property
     def normalised(self) -> float | None:
@@ -81,13 +84,13 @@ class Row:
 
     @property
     def standing(self) -> str:
-        """ "3 finished", or "2 of 4 finished: 1 diverged, 1 running"."""
+        """How many runs are complete: "3", or "2 of 4: 1 diverged, 1 running"."""
         finished = len(self.counted)
         others = [one.stands for one in self.runs if not one.complete]
         if not others:
-            return f"{finished} finished"
+            return str(finished)
         counts = ", ".join(f"{others.count(what)} {what}" for what in dict.fromkeys(others))
-        return f"{finished} of {len(self.runs)} finished: {counts}"
+        return f"{finished} of {len(self.runs)}: {counts}"
 
     @property
     def frames(self) -> str:

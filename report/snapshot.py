@@ -6,24 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.report import rules, scores, statistics
+from bench.report import published, rules, scores, statistics
 from bench.report.scores import Read, Row
 from bench.report.statistics import Complete, Estimate
 from bench.results import reader
 from bench.results.reader import Problem, Run
 from bench.results.schema import Suite
 
+PUBLISHED = "published"
+
 
 @dataclass(frozen=True)
 class Aggregate:
-    """An agent over the tasks of a suite: normalised scores through rliable, or why there are none."""
+    """An agent over the tasks of a suite, in normalised scores."""
 
     label: str
-    scale: str
-    complete: Complete | None
-    estimates: dict[str, Estimate]
-    tasks: int  # of the suite
-    diverged: int  # runs that count as the random policy
+    scale: str  # PUBLISHED for other people's
+    over: str  # "26 of 26 tasks × 5 seeds"
+    estimates: dict[str, Estimate]  # by statistics.AGGREGATES; IQM and optimality gap only where single seeds are known
+    notes: tuple[str, ...] = ()
+
+    @property
+    def quoted(self) -> bool:
+        return self.scale == PUBLISHED
 
 
 @dataclass(frozen=True)
@@ -43,23 +48,66 @@ class View:
         return sorted({row.scale for row in self.rows}, key=lambda s: ("paper", "small", "tiny").index(s))
 
     def aggregates(self) -> list[Aggregate]:
-        """One per agent and scale with scores on two tasks or more; empty where the suite has no references."""
-        if self.suite is None or not self.suite.references:
+        """One per agent and scale with scores on two tasks or more, then the suite's published agents.
+
+        Empty where the suite lacks references or nothing was measured on two tasks.
+        """
+        if self.suite is None or not set(self.suite.tasks) <= self.suite.references.keys():
             return []
         by_agent: dict[tuple[str, str], list[Row]] = {}
         for row in self.rows:
             by_agent.setdefault((row.scale, row.label), []).append(row)
-        found = []
-        for (scale, label), mine in by_agent.items():
-            if sum(bool(row.by_seed()) for row in mine) < 2:
-                continue
-            complete = statistics.complete({task: {} for task in self.suite.tasks} | {r.task: r.by_seed() for r in mine})
-            estimates = (
-                statistics.aggregates(complete.matrix, len(complete.seeds), len(complete.tasks)) if complete else {}
-            )
-            diverged = sum(one.diverged for row in mine for one in row.runs)
-            found.append(Aggregate(label, scale, complete, estimates, len(self.suite.tasks), diverged))
-        return found
+        several = {key: mine for key, mine in by_agent.items() if sum(bool(row.by_seed()) for row in mine) > 1}
+        found = [_aggregate(self.suite, label, scale, mine) for (scale, label), mine in several.items()]
+        return found + _published(self.suite) if found else []
+
+
+def _aggregate(suite: Suite, label: str, scale: str, rows: Sequence[Row]) -> Aggregate:
+    complete = statistics.complete({task: {} for task in suite.tasks} | {row.task: row.by_seed() for row in rows})
+    if complete is None:
+        return Aggregate(label, scale, "no seed that every task has", {})
+    notes = []
+    if diverged := sum(one.diverged for row in rows for one in row.runs):
+        notes.append(f"{diverged} diverged, as the random policy")
+    if marked := sum(bool(row.mark) for row in rows):
+        notes.append(f"{scores.WIRING} on {marked} of them")
+    if complete.left_out:
+        notes.append(complete.left_out)
+    estimates = statistics.aggregates(complete.matrix, len(complete.seeds), len(complete.tasks))
+    return Aggregate(label, scale, _over(complete, suite), estimates, tuple(notes))
+
+
+def _over(complete: Complete, suite: Suite) -> str:
+    seeds = len(complete.seeds)
+    return f"{len(complete.tasks)} of {len(suite.tasks)} tasks × {seeds} seed{'s' if seeds != 1 else ''}"
+
+
+def _published(suite: Suite) -> list[Aggregate]:
+    """Published agents over all tasks of the suite; those that lack a task are left out.
+
+    Without a complete set of single seeds there are only task means, whose mean and median over tasks are as good.
+    """
+    quoted = {task: {one.label: one for one in published.quoted(suite, task)} for task in suite.tasks}
+    found = []
+    for label in suite.published:
+        if len(suite.tasks) < 2 or not all(label in several for several in quoted.values()):
+            continue
+        mine = {task: several[label] for task, several in quoted.items()}
+        rules = ", ".join(sorted({one.rule for one in mine.values()}))
+        complete = statistics.complete(
+            {
+                task: {seed: scores.normalised(value, suite.references[task]) for seed, value in one.seeds.items()}
+                for task, one in mine.items()
+            }
+        )
+        if complete and not complete.left_out:
+            estimates = statistics.aggregates(complete.matrix, len(complete.seeds), len(complete.tasks))
+            found.append(Aggregate(label, PUBLISHED, _over(complete, suite), estimates, (rules,)))
+        else:
+            means = [scores.normalised(one.estimate.value, suite.references[task]) for task, one in mine.items()]
+            over = f"{len(means)} of {len(means)} tasks, means over seeds"
+            found.append(Aggregate(label, PUBLISHED, over, statistics.of_means(means), (rules,)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -75,7 +123,7 @@ class Snapshot:
 
 
 def take(root: Path, suite: Suite | None, all_suites: Sequence[Suite] = ()) -> Snapshot:
-    """Read the store. With a suite: its tasks' runs. Without: one view per suite that a run was started for, and one of the rest."""
+    """Read the store: a suite's runs, or without one a view per suite that runs were started for, and one of the rest."""
     found, problems = reader.runs(root)
     read: list[Read] = []
     damaged = list(problems)

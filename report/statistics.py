@@ -50,7 +50,7 @@ def _percentiles(resampled: np.ndarray) -> np.ndarray:
 
 
 def mean(values: Sequence[float]) -> Estimate:
-    """The mean over runs of one task, with its percentile bootstrap interval. ValueError for none or a non-finite one."""
+    """The mean over runs of one task and its percentile bootstrap interval. ValueError for none or a non-finite one."""
     array = np.asarray(values, float)
     if array.ndim != 1 or not array.size or not np.isfinite(array).all():
         raise ValueError(f"a mean needs a list of finite numbers, not {values!r}")
@@ -61,7 +61,7 @@ def mean(values: Sequence[float]) -> Estimate:
 
 
 def band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Pointwise interval (low [P], high [P]) of the mean curve of runs [N, P]; whole runs are resampled. None for N < FEW."""
+    """Pointwise interval (low [P], high [P]) of the mean of curves [N, P], resampling whole runs. None for N < FEW."""
     if len(values) < FEW:
         return None
     low, high = _percentiles(_resample(values))
@@ -112,6 +112,12 @@ def aggregates(matrix: np.ndarray, runs: int, tasks: int) -> dict[str, Estimate]
     }
 
 
+def of_means(means: Sequence[float]) -> dict[str, Estimate]:
+    """Median and mean over tasks of each task's mean over runs: all there is where single runs are not known."""
+    array = np.asarray(means, float)
+    return {"median": Estimate(float(np.median(array)), None), "mean": Estimate(float(array.mean()), None)}
+
+
 class Complete(NamedTuple):
     """A complete runs x tasks matrix cut from what there is, and in words what was left out by which rule."""
 
@@ -122,7 +128,7 @@ class Complete(NamedTuple):
 
 
 def complete(scores: Mapping[str, Mapping[int, float]]) -> Complete | None:
-    """{task: {seed: normalised score}} -> the seeds that every task has. None where fewer than 2 tasks or no seed remain.
+    """{task: {seed: normalised score}} -> what every task has. None where fewer than 2 tasks or no seed remain.
 
     The rule: tasks without any score are left out first, then seeds that one of the remaining tasks lacks.
     """

@@ -21,7 +21,9 @@ HEAD = ("task", "agent", "score", "normalised", "runs", "frames", "scale")
 
 
 def number(value: float) -> str:
-    """Four significant digits, never in exponents: 1,118  50.3  0.494  -20.7."""
+    """Three or four significant digits, never in exponents: 1,118  50.3  0.494  -20.7."""
+    if abs(value) < 5e-4:
+        return "0"  # not "-0.000"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
@@ -67,10 +69,11 @@ def terminal(root: Path, suite: Suite | None, all_suites: Sequence[Suite] = ()) 
     for view in taken.views:
         rule = view.rows[0].rule if view.rows else suite.rule if suite else scores.RULE
         name = view.suite.name if view.suite else "tasks of no suite"
-        table = Table(title=f"{name}: mean {rule} [95 % interval over runs]", title_justify="left", box=None, pad_edge=False)
+        title = f"{name}: mean {rule} [95 % interval over runs]"
+        table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
         for column in HEAD:
             right = column in ("score", "normalised", "frames")
-            table.add_column(column, justify="right" if right else "left", overflow="fold")
+            table.add_column(column, justify="right" if right else "left", no_wrap=column != "runs", overflow="fold")
         for row in view.rows:
             table.add_row(*(Text(cell) for cell in cells(row)))
         shown.append(table if view.rows else Text(f"{name}: no runs yet"))

@@ -35,8 +35,8 @@ COLUMNS = {
 def load(runs: str | Path = "runs") -> pandas.DataFrame:
     """One row per finished episode, training and evaluation alike; the columns and units are those of `COLUMNS`.
 
-    A run without episodes has no row. FileNotFoundError where there is no such folder, ValueError naming the run folders
-    that cannot be read.
+    A run without episodes has no row. FileNotFoundError where there is no such folder, ValueError naming what cannot be
+    read.
     """
     import pandas
 
@@ -59,6 +59,7 @@ def load(runs: str | Path = "runs") -> pandas.DataFrame:
             "digest": identity.digest,
             "status": run.status,
         }
+        episodes: list[tuple[int, int, float, int, str]]
         for event in run.events():
             if isinstance(event, Episode):
                 episodes = [(event.episode, event.seed, event.ret, event.length, event.end)]

@@ -35,7 +35,7 @@ def write_run(
     points: int = 10,
     evaluate: bool = True,
 ) -> Path:
-    """A run whose evaluations go in a straight line from `start` to `final` at `frames`; it has got as far as `upto`."""
+    """A run whose evaluations go in a straight line from `start` to `final` at `frames`; it has got to `upto`."""
     protocol = {"name": task.split("/")[0], "version": version, "repeat": 2}
     identity = Identity(protocol, task, agent, variant, scale, config or {"rate": 0.1}, {"envs": 1}, seed)
     budget = Budget(frames, frames // points, 5, 5)
@@ -54,7 +54,13 @@ def write_run(
         Runtime(budget, suite),
         status=status,  # type: ignore[arg-type]
         reason=reason,
-        counters={"tick": reached, "agent_steps": reached // 2, "frames": reached, "updates": reached // 4, "episodes": 100},
+        counters={
+            "tick": reached,
+            "agent_steps": reached // 2,
+            "frames": reached,
+            "updates": reached // 4,
+            "episodes": 100,
+        },
         exactness=exactness,  # type: ignore[arg-type]
         pinned={"threads": 1},
         sessions=[session],
@@ -118,14 +124,23 @@ def make_suite() -> Callable[..., Suite]:
 
 @pytest.fixture
 def mixed(write: Write) -> Path:
-    """Everything at once: three good seeds, a diverged one, a missing seed, two seeds, tiny rows, a failure, one running."""
+    """Everything at once: good, diverged, failed, stopped and missing seeds, a two-seed agent, tiny rows."""
     for seed in range(4):
         write("toy/reach", "learner", seed, final=1.5 + 0.1 * seed)
         write("toy/reach", "random", seed, final=0.01 * seed)
     write("toy/maze", "learner", 0, final=18.0, start=10.0)
     write("toy/maze", "learner", 1, final=17.0, start=10.0)
     write("toy/maze", "learner", 2, upto=3_000, status="diverged", reason="loss became nan", start=10.0, final=11.0)
-    write("toy/maze", "learner", 3, upto=5_000, status="failed", reason="the environment raised OSError", start=10.0, final=15.0)
+    write(
+        "toy/maze",
+        "learner",
+        3,
+        upto=5_000,
+        status="failed",
+        reason="OSError: no screen",
+        start=10.0,
+        final=15.0,
+    )
     write("toy/maze", "random", 0, final=10.1, start=9.9)
     write("toy/maze", "random", 1, final=9.8, start=9.9)
     write("toy/maze", "learner", 0, variant="wide", final=19.0, upto=6_000, status="interrupted", start=10.0)

@@ -44,7 +44,8 @@ def test_every_score_has_task_protocol_rule_unit_and_source():
     for score in scores():
         assert TASK.match(score.task), score
         assert RULES.match(score.rule), score
-        assert score.unit == "return" and score.protocol and score.source and score.agent, score
+        assert score.unit == "return", score
+        assert all((score.protocol, score.source, score.agent)), score
         assert not re.match(r"[a-z-]+/\d+$", score.protocol), f"looks like one of ours: {score}"
         assert (score.std is None) or (score.seed is None and score.n is not None and score.n > 1), score
 
@@ -59,7 +60,8 @@ def test_no_score_and_no_curve_appears_twice():
     keys = [(s.task, label(s), s.rule, s.frames, s.seed) for s in scores()]
     assert len(keys) == len(set(keys))
     lines = [(c.task, label(c), c.seed) for task in published._curve_rows() for c in curves(task)]
-    assert len(lines) == len(set(lines)) and len(lines) > 2_000
+    assert len(lines) == len(set(lines))
+    assert len(lines) > 2_000
 
 
 def test_an_agent_has_seeds_or_a_mean_under_a_rule_never_both():
@@ -74,11 +76,14 @@ def test_curves_ascend_in_frames_and_name_their_source():
         for curve in curves(task):
             assert len(curve.frames) == len(curve.values) > 0, curve
             assert all(a < b for a, b in zip(curve.frames, curve.frames[1:], strict=False)), curve
-            assert curve.source and curve.rule in ("evaluation", "training") and curve.unit == "return", curve
+            assert curve.source, curve
+            assert (curve.rule in ("evaluation", "training"), curve.unit) == (True, "return"), curve
 
 
 def test_suites_are_covered():
-    assert len(tasks("atari/")) == 26 and len(tasks("dmc-state/")) == 28 and len(tasks("dmc-vision/")) == 20
+    assert len(tasks("atari/")) == 26
+    assert len(tasks("dmc-state/")) == 28
+    assert len(tasks("dmc-vision/")) == 20
     assert all(references(task) for task in tasks("atari/"))
     assert references("dmc-state/walker_walk") is None
     assert references("atari/pong") == (-20.7, 14.6)
@@ -102,18 +107,21 @@ def test_dmc_means_from_curves_and_from_scores(agent: str, frames: int, mean: fl
     assert mean_by_seed(points) == pytest.approx(mean, abs=0.06)
     rule = "evaluation@500k" if frames == 500_000 else "evaluation@1M"
     table = [s.value for s in scores(tasks("dmc-state/")) if label(s) == agent and s.rule == rule]
-    assert len(table) == 28 and statistics.fmean(table) == pytest.approx(mean, abs=0.15)
+    assert len(table) == 28
+    assert statistics.fmean(table) == pytest.approx(mean, abs=0.15)
 
 
 def test_bmpc_and_dreamer_means():
     bmpc = [s.value for s in scores(tasks("dmc-state/")) if label(s) == "BMPC" and s.rule == "evaluation@1M"]
-    assert len(bmpc) == 28 and statistics.fmean(bmpc) == pytest.approx(864.7, abs=0.06)
+    assert len(bmpc) == 28
+    assert statistics.fmean(bmpc) == pytest.approx(864.7, abs=0.06)
     for prefix, who, rule, count, mean in (
         ("dmc-state/", "DreamerV3 (2023 release)", "training@470k-490k", 18, 753.5),
         ("dmc-vision/", "DreamerV3 (2024 release)", "training@960k-1M", 20, 786.1),
     ):
         found = [s.value for s in scores(tasks(prefix)) if label(s) == who and s.rule == rule]
-        assert len(found) == count and statistics.fmean(found) == pytest.approx(mean, abs=0.1)
+        assert len(found) == count
+        assert statistics.fmean(found) == pytest.approx(mean, abs=0.1)
 
 
 def test_human_normalised_dreamer_on_atari():
@@ -151,4 +159,5 @@ def test_readme_names_every_agent_it_advises():
     text = (HERE / "README.md").read_text()
     known = {label(s) for s in scores()} | {label(c) for task in published._curve_rows() for c in curves(task)}
     advised = re.findall(r'"([^"]+)"', text)
-    assert len(advised) > 20 and [name for name in advised if name not in known] == []
+    assert len(advised) > 20
+    assert [name for name in advised if name not in known] == []

@@ -1,0 +1,233 @@
+"""The page, the figures and the tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench import report
+from bench.report import figures, page, scores, snapshot, tables
+from bench.results import load, published
+from bench.results.schema import Budget, Suite
+
+VOID = {"meta", "link", "br"}
+
+
+class Document(HTMLParser):
+    """Ids, inner links and outer references of a page; fails on tags that do not nest."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.outside: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self._open.append(tag)
+        for key, value in attributes:
+            if key == "id":
+                self.ids.append(value)
+            elif key in ("href", "xlink:href", "src") and value.startswith("#"):
+                self.links.append(value[1:])
+            elif key in ("href", "xlink:href", "src") and not value.startswith("data:"):
+                self.outside.append(value)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self._open.pop()
+
+
+def written(root: Path, suite: Suite | None, suites: tuple[Suite, ...] = ()) -> str:
+    return page.write_page(root, suite, root.parent / "out" / "page.html", suites).read_text()
+
+
+@pytest.fixture
+def pong(write, make_suite: Callable[..., Suite]) -> Suite:
+    for seed in range(3):
+        write(
+            "atari/pong", "learner", seed, start=-20.0, final=10.0 + seed, frames=400_000, suite="atari", scale="paper"
+        )
+    return make_suite(
+        "atari/pong",
+        name="atari",
+        budgets={"paper": Budget(400_000, 40_000, 5, 100)},
+        references={"atari/pong": (-20.7, 14.6)},
+        reference_names=("random", "human"),
+        published=("DreamerV3 (2024 release)", "Simulus", "BBF"),
+    )
+
+
+def test_everything_at_once(mixed: Path, toy: Suite):
+    text = written(mixed, toy)
+    for expected in (
+        "1 run diverged: learner on toy/maze (seed 2).",
+        "1 run failed, not averaged: learner on toy/maze (seed 3).",
+        "loss became nan",
+        "OSError: no screen",
+        "random on toy/maze (small: no seed 2, 3)",
+        "Runs of several scales (small, tiny)",
+        "wiring only",
+        "Fewer than 3 runs: points, no interval.",
+        "covers only about 85-90 %",
+        "1 run only statistically exact",
+        "without diverged: 17.5",
+        "0 = random, 1 = optimum",
+        "commit 0123456789",
+        "cpu: a processor",
+    ):
+        assert expected in text, expected
+
+
+def test_it_is_sound_html_and_every_number_leads_to_its_runs(mixed: Path, toy: Suite):
+    document = Document(written(mixed, toy))
+    assert document.outside == []
+    assert len(document.ids) == len(set(document.ids))
+    assert set(document.links) <= set(document.ids)
+    assert sum(link.startswith("run-") for link in document.links) == 17
+
+
+def test_the_same_snapshot_gives_the_same_bytes(mixed: Path, toy: Suite):
+    first = written(mixed, toy)
+    assert written(mixed, toy) == first
+    again = (
+        f"from pathlib import Path; from bench.report.page import *; write_page(Path({str(mixed)!r}), None, Path('p'))"
+    )
+    here = written(mixed, None)
+    subprocess.run([sys.executable, "-c", again], check=True, cwd=mixed.parent, env={"PYTHONPATH": ":".join(sys.path)})
+    assert (mixed.parent / "p").read_text() == here
+    assert str(mixed.parent) not in first + here
+
+
+def test_an_empty_store_still_has_a_page(root: Path, toy: Suite):
+    root.mkdir()
+    for text in (written(root, toy), written(root, None), written(root.parent / "nowhere", toy)):
+        assert "There are no runs here yet." in text
+        assert Document(text).outside == []
+
+
+def test_text_of_others_is_escaped(write, root: Path, toy: Suite):
+    write(seed=0, status="failed", upto=1_000, reason="<script>alert(1)</script>")
+    text = written(root, toy)
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_published_scores_stand_beside_with_their_rule(root: Path, pong: Suite):
+    text = written(root, pong)
+    assert "DreamerV3 (2024 release)" in text
+    assert "another rule" in text  # training episodes against our evaluations
+    assert "leor-c/Simulus:results/data/atari/Simulus.json" in text
+    assert text.count("Published scores (3)") == 1
+
+
+def test_published_aggregates_are_the_papers(write, root: Path, make_suite: Callable[..., Suite]):
+    tasks = sorted({score.task for score in published.scores() if score.rule == "reference" and "atari" in score.task})
+    references = {task: published.references(task) for task in tasks}
+    suite = make_suite(*tasks, references=references, published=("Simulus", "DreamerV3 (2024 release)"))
+    for task in tasks[:2]:
+        write(task, seed=0)
+    found = {one.label: one for one in snapshot.take(root, suite).views[0].aggregates()}
+    simulus, dreamer = found["Simulus"].estimates, found["DreamerV3 (2024 release)"].estimates
+    means = [simulus[name].value for name in ("mean", "median", "IQM")]
+    assert means == pytest.approx([1.645, 0.982, 0.990], abs=5e-4)
+    assert [dreamer[name].value for name in ("mean", "median")] == pytest.approx([1.247, 0.494], abs=5e-4)
+    assert "IQM" not in dreamer  # not every seed has an episode in the window
+
+
+def test_a_hundred_runs_take_seconds(write, root: Path, make_suite: Callable[..., Suite]):
+    tasks = [f"atari/game_{number}" for number in range(10)]
+    for task in tasks:
+        for seed in range(5):
+            write(task, "learner", seed, final=1.0 + seed)
+            write(task, "random", seed, final=0.1 * seed)
+    suite = make_suite(*tasks, references=dict.fromkeys(tasks, (0.0, 2.0)))
+    start = time.process_time()
+    written(root, suite)
+    assert time.process_time() - start < 10
+
+
+def test_names_at_the_edge_do_not_overlap():
+    assert figures._apart([0.0, 5.0], 1.0, 0.0, 10.0) == [0.0, 5.0]
+    for values in ([5.0, 5.0, 5.0], [0.0, 0.1, 0.2, 9.9, 10.0], [9.8, 9.9, 10.0]):
+        places = figures._apart(values, 1.0, 0.0, 10.0)
+        assert all(b - a >= 1.0 - 1e-9 for a, b in zip(places, places[1:], strict=False)), places
+        assert places[0] >= 0.0
+        assert places[-1] <= 10.0
+    assert figures._apart([5.0, 5.0, 5.0], 1.0, 0.0, 10.0) == [4.0, 5.0, 6.0]
+
+
+def test_terminal_table(mixed: Path, toy: Suite):
+    console = Console(width=120, file=io.StringIO())
+    console.print(tables.terminal(mixed, toy))
+    text = console.file.getvalue()
+    assert re.search(r"toy/maze +learner +15\.0 \[10\.0, 18\.0\] +0\.500 +2 of 4: 1 diverged, 1 failed", text)
+    assert "wiring only" in text
+
+
+def test_terminal_table_of_an_empty_store(root: Path, toy: Suite):
+    console = Console(width=80, file=io.StringIO())
+    console.print(tables.terminal(root, toy))
+    assert "toy: no runs yet" in console.file.getvalue()
+
+
+def test_markdown_and_csv(mixed: Path, toy: Suite):
+    rows = snapshot.take(mixed, toy).views[0].rows
+    lines = tables.markdown(rows).splitlines()
+    assert lines[0] == "| task | agent | score | normalised | runs | frames | scale |"
+    assert sum(line.startswith("| toy/") for line in lines) == len(rows)
+    read = list(csv.DictReader(io.StringIO(tables.to_csv(scores.measured(rows)))))
+    assert len(read) == 14
+    assert all(row["rule"] == "evaluation@last" and row["source"].startswith("run ") for row in read)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.0001, "0"), (0.494, "0.494"), (1.645, "1.65"), (-20.7, "-20.7"), (1117.67, "1,118")]
+)
+def test_numbers(value: float, text: str):
+    assert tables.number(value) == text
+
+
+def test_a_frame_of_the_store(mixed: Path, tmp_path: Path):
+    frame = load(mixed)
+    one = frame[(frame.agent == "learner:wide")]
+    assert (one.kind == "evaluation").sum() == 6 * 5
+    assert (one.kind == "training").sum() == 24
+    assert one.frames.max() == 6_000
+    with pytest.raises(FileNotFoundError, match="--runs"):
+        load(tmp_path / "nothing")
+
+
+def test_the_training_path_needs_none_of_it():
+    """Neither the package, its word on what is missing, nor the terminal's table import the heavy packages."""
+    code = (
+        "import sys, bench.results, bench.report, bench.report.tables; bench.report.available();"
+        "heavy = ('pandas', 'matplotlib', 'rliable', 'jinja2', 'arch', 'torch');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch):
+    assert report.available() is None
+    monkeypatch.setattr(report, "PACKAGES", ("jinja2", "no_such_package"))
+    assert (report.available() or "").startswith("no page written: no_such_package cannot be imported here.")
