@@ -45,7 +45,7 @@ _TASKS = tuple(f"dmc-state/{name}" for name in sorted(_HARD + _OTHERS))
 
 suite = Suite(
     name="dmc",
-    measures="Continuous control from states, from one joint to the 38 of a dog, with budgets that let curves level off.",
+    measures="Continuous control from states, from one joint to the 38 of a dog, long enough to level off.",
     source="Hansen et al. 2024, TD-MPC2, arXiv:2310.16828: the 28 of its 39 control tasks that dm_control ships",
     citation=(
         "Hansen, N., Su, H., Wang, X. TD-MPC2: Scalable, Robust World Models for Continuous Control. ICLR 2024. Tasks: "
