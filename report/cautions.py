@@ -64,8 +64,7 @@ def _mixtures(view: View) -> list[str]:
         found.append(f"Runs of several scales ({', '.join(view.scales)}), in separate rows and never averaged.")
     if twins := [row.label for row in view.rows if "#" in row.label]:
         found.append(f"One name, several configurations, told apart by #: {_list(twins)}.")
-    short = [row.task for row in view.rows if any("of the suite's" in note for note in row.notes)]
-    if short:
+    if short := [row.task for row in view.rows if row.short]:
         found.append(f"Shorter than the suite's budget: {_list(short)}.")
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,34 +25,33 @@ class Quoted:
     protocol: str
     source: str
     seeds: dict[int, float]  # {seed: score}, empty where only a mean is public
-    same_rule: bool  # as the suite's: only then may a difference be taken
+    same_rule: bool  # the suite's rule at its largest budget, the paper's: only then may a difference be taken
 
 
 def quoted(suite: Suite, task: str) -> list[Quoted]:
     """The suite's published agents on this task, in the suite's order; those without a score there are left out.
 
-    Of an agent's rows those under the suite's own rule are taken, else those nearest to its paper budget.
+    Of an agent's rows those under the suite's own rule and largest budget are taken, else those nearest in frames.
     """
     found: list[Quoted] = []
     scores = published.scores([task])
+    frames = max(suite.budget(task, scale).frames for scale in suite.budgets)
     for name in suite.published:
         mine = [score for score in scores if published.label(score) == name]
         if mine:
-            found.append(_summary(name, _nearest(mine, suite, task), suite.rule))
+            best = min(mine, key=lambda s: (not _same(s, suite.rule, frames), abs((s.frames or 0) - frames), s.rule))
+            chosen = [score for score in mine if (score.rule, score.frames) == (best.rule, best.frames)]
+            found.append(_summary(name, chosen, _same(best, suite.rule, frames)))
     return found
 
 
-def _nearest(mine: Sequence[Score], suite: Suite, task: str) -> list[Score]:
-    frames = suite.budget(task, "paper").frames if "paper" in suite.budgets else 0
-
-    def distance(score: Score) -> tuple[bool, int, str]:
-        return score.rule != suite.rule, abs((score.frames or 0) - frames), score.rule
-
-    best = min(mine, key=distance)
-    return [score for score in mine if (score.rule, score.frames) == (best.rule, best.frames)]
+def _same(score: Score, rule: str, frames: int) -> bool:
+    """Whether a published row answers to a suite's rule; "evaluation@4M" is the last one of 4M frames, within 5 %."""
+    alike = score.rule == rule or (rule == "evaluation@last" and re.fullmatch(r"evaluation@\d+[kM]?", score.rule))
+    return bool(alike) and score.frames is not None and abs(score.frames - frames) <= frames / 20
 
 
-def _summary(name: str, mine: Sequence[Score], rule: str) -> Quoted:
+def _summary(name: str, mine: Sequence[Score], same: bool) -> Quoted:
     first = mine[0]
     per_seed = first.seed is not None
     estimate = statistics.mean([score.value for score in mine]) if per_seed else Estimate(first.value, None)
@@ -65,5 +65,5 @@ def _summary(name: str, mine: Sequence[Score], rule: str) -> Quoted:
         protocol=first.protocol,
         source=first.source,
         seeds={int(score.seed): score.value for score in mine if score.seed is not None},
-        same_rule=first.rule == rule,
+        same_rule=same,
     )

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -56,7 +57,7 @@ class History(NamedTuple):
 
 
 def history(run: Run) -> History:
-    """Read a run's events once. ValueError for a damaged row."""
+    """Read a run's events once. ValueError for a damaged row, or a return that is no finite number."""
     found = History([], [])
     for event in run.events():
         if isinstance(event, Evaluation):
@@ -65,6 +66,9 @@ def history(run: Run) -> History:
                 found.evaluation.append(Point(event.at.frames, mean, len(event.returns)))
         elif isinstance(event, Episode) and event.end in ("terminated", "truncated"):
             found.training.append(Point(event.at.frames, event.ret, 1))
+    for point in found.evaluation + found.training:
+        if not math.isfinite(point.value):
+            raise ValueError(f"{run.path}: the return at {point.frames:,} frames is {point.value}")
     return found
 
 

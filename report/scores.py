@@ -53,6 +53,7 @@ class Row:
     rule: str
     unit: str
     target: int  # frames at which it is scored
+    budget: int | None  # the suite's frames for this scale; None where it says nothing
     runs: tuple[Scored, ...]  # by seed
     estimate: Estimate | None  # mean over complete runs and, as the random policy, diverged ones; None: no such run
     without: Estimate | None  # the mean over complete runs alone, where diverged ones changed it
@@ -60,6 +61,11 @@ class Row:
     references: tuple[float, float] | None  # the returns of (random, human or best)
     mark: str = ""  # "wiring only" where nothing was shown to learn
     notes: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> bool:
+        """Trained for less than the suite asks."""
+        return self.budget is not None and self.target < self.budget
 
     @property
     def counted(self) -> tuple[Scored, ...]:
@@ -183,6 +189,7 @@ def _row(group: Group, members: Sequence[Read], suite: Suite | None, twin: str) 
         rule=rule.text,
         unit=suite.unit if suite else "return",
         target=target,
+        budget=budget.frames if budget else None,
         runs=runs,
         estimate=estimate,
         without=without,

@@ -123,7 +123,7 @@ class Snapshot:
 
 
 def take(root: Path, suite: Suite | None, all_suites: Sequence[Suite] = ()) -> Snapshot:
-    """Read the store: a suite's runs, or without one a view per suite that runs were started for, and one of the rest."""
+    """Read the store: a suite's runs, or without one a view per suite that runs were started for and the rest."""
     found, problems = reader.runs(root)
     read: list[Read] = []
     damaged = list(problems)

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bench import report
 from bench.report import figures, page, scores, snapshot, tables
+from bench.report import published as quoting
 from bench.results import load, published
 from bench.results.schema import Budget, Suite
 
@@ -123,6 +124,21 @@ def test_an_empty_store_still_has_a_page(root: Path, toy: Suite):
         assert Document(text).outside == []
 
 
+def test_runs_that_have_not_begun_are_shown(write, root: Path, toy: Suite):
+    for seed in range(3):
+        write("toy/reach", seed=seed, upto=0, status="planned")
+    text = written(root, toy)
+    assert "3 runs planned, not averaged" in text
+    assert "svg" in text
+
+
+def test_damaged_folders_are_listed(write, root: Path, toy: Suite):
+    (write(seed=0) / "run.json").write_text('{"schema": 99}')
+    text = written(root, toy)
+    assert "Run folders that cannot be read" in text
+    assert "schema 99; this build reads schema 1" in text
+
+
 def test_text_of_others_is_escaped(write, root: Path, toy: Suite):
     write(seed=0, status="failed", upto=1_000, reason="<script>alert(1)</script>")
     text = written(root, toy)
@@ -133,9 +149,23 @@ def test_text_of_others_is_escaped(write, root: Path, toy: Suite):
 def test_published_scores_stand_beside_with_their_rule(root: Path, pong: Suite):
     text = written(root, pong)
     assert "DreamerV3 (2024 release)" in text
-    assert "another rule" in text  # training episodes against our evaluations
+    assert "another rule or budget" in text  # training episodes against our evaluations
     assert "leor-c/Simulus:results/data/atari/Simulus.json" in text
     assert text.count("Published scores (3)") == 1
+
+
+def test_the_published_row_of_the_suites_own_budget_is_taken(make_suite: Callable[..., Suite]):
+    task = "dmc-state/walker_walk"
+    labels = ("TD-MPC2", "Simulus", "DreamerV3 (2023 release)")
+    suite = make_suite(task, budgets={"paper": Budget(500_000, 50_000, 10, 10)}, published=labels)
+    found = {one.label: (one.rule, one.frames, one.same_rule) for one in quoting.quoted(suite, task)}
+    assert found == {
+        "TD-MPC2": ("evaluation@500k", 500_000, True),
+        "Simulus": ("evaluation@last", 1_000_000, False),
+        "DreamerV3 (2023 release)": ("training@470k-490k", 490_000, False),
+    }
+    suite = make_suite(task, budgets={"paper": Budget(4_000_000, 50_000, 10, 10)}, published=labels[:1])
+    assert [(one.rule, one.same_rule) for one in quoting.quoted(suite, task)] == [("evaluation@last", True)]
 
 
 def test_published_aggregates_are_the_papers(write, root: Path, make_suite: Callable[..., Suite]):

@@ -148,9 +148,10 @@ def test_damaged_folders_are_problems_not_crashes(write, root: Path, toy: Suite)
     folder = write(seed=2)
     events = (folder / "events.jsonl").read_text()
     (folder / "events.jsonl").write_text(events[:50] + "\n" + events)
+    write(seed=3, final=float("nan"))
     taken = snapshot.take(root, toy)
     assert len(taken.runs) == 1
-    assert sorted(problem.path.name[:2] for problem in taken.problems) == ["s1", "s2"]
+    assert sorted(problem.path.name[:2] for problem in taken.problems) == ["s1", "s2", "s3"]
 
 
 def test_aggregates_use_the_seeds_every_task_has(mixed: Path, toy: Suite):
