@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
+
+Transition = tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]  # observation, reward, terminated, truncated, info
+
+
+def observed(shapes: Mapping[str, Sequence[int]]) -> spaces.Dict:
+    """An observation space: "image" is uint8, any other key an unbounded float32 vector."""
+    return spaces.Dict(
+        {
+            key: spaces.Box(0, 255, tuple(shape), np.uint8)
+            if key == "image"
+            else spaces.Box(-np.inf, np.inf, tuple(shape), np.float32)
+            for key, shape in shapes.items()
+        }
+    )
 
 
 class UnknownTask(LookupError):
@@ -22,9 +38,13 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
     then give the same observations, bit for bit, in any process on the same machine.
 
     Observations are dicts with the task's keys; actions are float32 [A] in [-1, 1] or an int. `step` sums the rewards
-    of its frames. `info["score"]`, where present, is the protocol's raw reward of the step when `reward` is shaped for
+    of its frames. Returned arrays are new ones every time. `info["score"]`, where present, is the protocol's raw reward of the step when `reward` is shaped for
     training.
     """
+
+    action_repeat: int  # simulator frames per decision
+    episode_steps: int | None  # the time limit in decisions
+    terminates: bool  # False where only time limits end an episode
 
     blind: bool = False  # True: `step` may leave observations blank (zeros), so that a resume replays without rendering
     continues: bool = (
