@@ -123,7 +123,7 @@ class Collector:
             self._episode[env], self._seed[env] = saved["episode"], saved["history"][-1][0]
             self._return[env], self._length[env] = saved["return"], saved["length"]
             self._first[env] = saved["length"] == 0
-        self._observation = self.envs.resume(rows)
+        self._observation = self.envs.resume({key: np.stack([row[key] for row in rows]) for key in rows[0]})
         stale = np.array([self._hash(env) != saved["hash"] for env, saved in enumerate(state["open"])])
         for env in np.flatnonzero(stale).tolist():
             self._close(env, "stopped")
