@@ -75,7 +75,7 @@ def curves(
     """
     named = [(float(line.mean[-1]), _short(line.label)) for line in quoted]
     named += [(level.value, _short(level.label)) for level in levels]
-    margin = max((len(label) for _, label in named), default=0) * 0.0118 + 0.045
+    margin = max((len(label) for _, label in named), default=0) * 0.0122 + 0.07
     with rc_context(_STYLE):
         figure = Figure(figsize=(4.4, 2.8))
         axes = figure.add_axes((0.125, 0.155, 0.865 - margin, 0.815))

@@ -67,13 +67,12 @@ def render(taken: Snapshot, root: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": tables.number, "score": tables.text}
-    environment.globals |= {"name": name, "row_id": row_id, "run_id": run_id}
+    environment.globals |= {"row_id": row_id, "run_id": run_id}
     return environment.get_template("page.html.j2").render(
         sections=[_section(view, looks) for view in taken.views],
         groups=_groups(taken),
         problems=[(problem.path.relative_to(root).as_posix(), problem.reason) for problem in taken.problems],
         elsewhere=taken.elsewhere,
-        palette=range(len(figures.PALETTE)),
     )
 
 

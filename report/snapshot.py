@@ -116,11 +116,6 @@ class Snapshot:
     problems: tuple[Problem, ...]  # run folders that cannot be read
     elsewhere: int  # runs of the store that belong to no view here
 
-    @property
-    def runs(self) -> list[Run]:
-        unique = {run.path: run for view in self.views for run in view.runs}
-        return [unique[path] for path in sorted(unique)]
-
 
 def take(root: Path, suite: Suite | None, all_suites: Sequence[Suite] = ()) -> Snapshot:
     """Read the store: a suite's runs, or without one a view per suite that runs were started for and the rest."""

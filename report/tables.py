@@ -71,11 +71,20 @@ def terminal(root: Path, suite: Suite | None, all_suites: Sequence[Suite] = ()) 
         name = view.suite.name if view.suite else "tasks of no suite"
         title = f"{name}: mean {rule} [95 % interval over runs]"
         table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
-        for column in HEAD:
-            right = column in ("score", "normalised", "frames")
-            table.add_column(column, justify="right" if right else "left", no_wrap=column != "runs", overflow="fold")
-        for row in view.rows:
-            table.add_row(*(Text(cell) for cell in cells(row)))
+        for column in ("", *HEAD[2:]):
+            of_numbers = column in ("score", "normalised", "frames")
+            table.add_column(
+                "norm." if column == "normalised" else column,
+                justify="right" if of_numbers else "left",
+                no_wrap=of_numbers,
+                overflow="fold",
+            )
+        for task in view.tasks:  # a heading, so that eighty columns are enough
+            table.add_row(Text(task, style="bold"))
+            for row in view.rows:
+                if row.task == task:
+                    _, agent, *others = (Text(cell) for cell in cells(row))
+                    table.add_row(Text("  ") + agent, *others)
         shown.append(table if view.rows else Text(f"{name}: no runs yet"))
         shown += [Text(f"  {note}", style="dim") for note in footnotes(view.rows)]
     shown += [Text(f"cannot be read: {problem.path}: {problem.reason}") for problem in taken.problems]

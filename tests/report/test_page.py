@@ -205,10 +205,10 @@ def test_names_at_the_edge_do_not_overlap():
 
 
 def test_terminal_table(mixed: Path, toy: Suite):
-    console = Console(width=120, file=io.StringIO())
+    console = Console(width=80, file=io.StringIO())
     console.print(tables.terminal(mixed, toy))
     text = console.file.getvalue()
-    assert re.search(r"toy/maze +learner +15\.0 \[10\.0, 18\.0\] +0\.500 +2 of 4: 1 diverged, 1 failed", text)
+    assert re.search(r"toy/maze *\n  learner +15\.0 \[10\.0, 18\.0\] +0\.500 +2 of 4: 1 +10,000 +small", text)
     assert "wiring only" in text
 
 
