@@ -138,10 +138,11 @@ class Trainer:
             collector.cut(mask)
             faults.point("loop.observed")
             self._between()
-        before = self._events.push(), self._evaluated
-        self._evaluate(self._budget.final_episodes)
-        self._before_final = before
-        self.checkpoint()
+        if self._before_final is None:
+            before = self._events.push(), self._evaluated
+            self._evaluate(self._budget.final_episodes)
+            self._before_final = before
+            self.checkpoint()
         faults.point("run.finished")
 
     @property
@@ -316,6 +317,7 @@ class Trainer:
         self._tick, self._agent_steps = counters["tick"], counters["agent_steps"]
         self._episodes, self._evaluated = counters["episodes"], evaluated
         self._finishing, self._owed = manifest["finishing"] and not longer, manifest["after_finish"]
+        self._before_final = None if longer else manifest["before_final"]
         stopped = self.collector.load_state_dict(parts["open"])
         if stopped:
             self._statistical(
