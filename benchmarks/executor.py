@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.benchmarks.plan import Planned
-from bench.benchmarks.run_one import pin_threads
 from bench.results import lease, reader
-from bench.results.schema import RunRecord
 from bench.results.store import RunFolder
 
 GRACE = 120.0  # seconds that children may take to checkpoint before they are killed
@@ -48,16 +46,29 @@ class Outcome:
     stopped: str = ""
 
 
-def prepare(run: Planned, root: Path) -> None:
-    """Write or widen the run's record; a folder that starts afresh is moved aside first."""
-    if run.action in ("rerun", "restart"):
+def prepare(run: Planned, root: Path) -> bool:
+    """Write or widen the run's record, under its lease; False where another process has finished it meanwhile.
+
+    A folder that starts afresh is moved aside first. Raises Held where another process is at the run.
+    """
+    if run.action in ("rerun", "restart") and run.path.exists():
+        lease.Lease(run.path).release()
         RunFolder.open(run.path).move_aside()
-    if run.action in ("new", "rerun", "restart") and not run.path.exists():
-        RunFolder.create(root, run.identity, run.runtime)
-        return
-    folder = RunFolder.open(run.path)
-    folder.record.runtime = run.runtime
-    folder.save()
+    run.path.mkdir(parents=True, exist_ok=True)
+    held = lease.Lease(run.path)
+    try:
+        if not (run.path / "run.json").exists():
+            RunFolder.create(root, run.identity, run.runtime)
+            return True
+        folder = RunFolder.open(run.path)
+        record = folder.record
+        if record.status == "finished" and record.runtime.budget.frames >= run.runtime.budget.frames:
+            return False
+        record.runtime = run.runtime
+        folder.save()
+        return True
+    finally:
+        held.release()
 
 
 class Local:
@@ -118,14 +129,13 @@ class Local:
         for run in list(self.waiting):
             if len(self._children) >= self._jobs:
                 return
-            if lease.alive(lease.read(run.path)):
-                continue  # another process is at it
+            try:
+                owed = prepare(run, self._root)
+            except lease.Held:
+                continue  # another process is at it: looked at again later
             self.waiting.remove(run)
-            if (run.path / "run.json").exists() and run.action not in ("rerun", "restart"):
-                now = reader.load(run.path)
-                if now.status == "finished" and now.record.runtime.budget.frames >= run.runtime.budget.frames:
-                    continue  # another process has ended it meanwhile
-            prepare(run, self._root)
+            if not owed:
+                continue
             with open(run.path / "log.txt", "ab") as log:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "bench", "run-one", str(run.path)],
@@ -140,9 +150,8 @@ class Local:
                 self._watch_for_hang(child)
                 continue
             self._children.remove(child)
-            record = RunFolder.open(child.run.path)
-            if record.record.status in ("planned", "running") and not outcome.stopped:
-                self._died(record, f"its process ended with {_ending(code)} before it could say why; see log.txt")
+            if not outcome.stopped:
+                self._died(child, f"its process ended with {_ending(code)} before it could say why; see log.txt")
 
     def _watch_for_hang(self, child: Child) -> None:
         progress = (lease.read(child.run.path) or {}).get("progress") or {}
@@ -151,15 +160,20 @@ class Local:
             child.process.kill()
             child.process.wait()
             self._children.remove(child)
-            self._died(
-                RunFolder.open(child.run.path), f"nothing moved for {still:.0f} s (a hung environment?); it was ended"
-            )
+            self._died(child, f"nothing moved for {still:.0f} s (a hung environment?); it was ended")
 
-    @staticmethod
-    def _died(folder: RunFolder, reason: str) -> None:
-        record: RunRecord = folder.record
-        record.status, record.reason = "failed", reason
-        folder.save()
+    def _died(self, child: Child, reason: str) -> None:
+        """Note the end of a process that could not note it itself; a run that another process took is waited for."""
+        try:
+            held = lease.Lease(child.run.path)
+        except lease.Held:
+            self.waiting.append(child.run)
+            return
+        folder = RunFolder.open(child.run.path)
+        if folder.record.status in ("planned", "running"):
+            folder.record.status, folder.record.reason = "failed", reason
+            folder.save()
+        held.release()
 
 
 def _ending(code: int) -> str:
@@ -178,6 +192,3 @@ def jobs(text: str, device: str, runs: int) -> int:
         return max(1, int(text))
     devices = parse_devices(device)
     return max(1, min(runs, cores() if devices == ["cpu"] else len(devices)))
-
-
-__all__ = ["Local", "Outcome", "jobs", "pin_threads"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from typing import Any
 
 import gymnasium
@@ -35,8 +36,11 @@ def protocol(name: str) -> dict[str, Any]:
 
 def find(name: str) -> gymnasium.envs.registration.EnvSpec:
     """The registered environment. UnknownTask with Gymnasium's own suggestion."""
+    module, _, name_there = name.rpartition(":")  # "module:Id-v0": importing the module registers the environment
     try:
-        return gymnasium.spec(name)
+        if module:
+            importlib.import_module(module)
+        return gymnasium.spec(name_there)
     except (gymnasium.error.Error, ModuleNotFoundError) as error:
         raise UnknownTask(f"unknown task 'gym:{name}': {error}. List tasks with: bench list tasks") from error
 

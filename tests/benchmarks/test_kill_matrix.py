@@ -1,0 +1,54 @@
+"""Ten kills per run, for a torch learner on a toy and on a control task and for the random policy on an Atari game."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from bench.results.schema import Budget
+
+# Three inside the write of a checkpoint, two between observe and learn, the rest elsewhere; passes count from each start.
+KILLS = (
+    "checkpoint.file:1", "loop.observed:90", "checkpoint.manifest:1", "events.half_line:1", "checkpoint.rename:1",
+    "loop.observed:170", "checkpoint.file:3", "checkpoint.done:1", "loop.acted:120", "events.flushed:1",
+)  # fmt: skip
+CASES = {
+    "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130),
+    "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130),
+    "random-pong": ("random", "atari/pong", Budget(12_000, 8_000, 1, 1), 150),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_ten_kills_give_the_events_of_an_undisturbed_run(plan_run, case):
+    agent, task, budget, ticks = CASES[case]
+    reference = plan_run(agent, task, budget)
+    assert reference.go(ticks=ticks).returncode == 0
+    run = plan_run(agent, task, budget)
+    for kill in KILLS:
+        hurt = run.go(fault=kill, ticks=ticks)
+        assert hurt.returncode == -signal.SIGKILL, (kill, hurt.returncode, hurt.stderr)
+    done = run.go(ticks=ticks)
+    assert done.returncode == 0, done.stderr
+    assert run.events == reference.events
+    assert run.run.record.exactness == "exact"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_twice_as_long_and_without_evaluations(plan_run, case):
+    agent, task, budget, ticks = CASES[case]
+    every = budget.every
+    reference = plan_run(agent, task, Budget(2 * every, every, 1, 1))
+    assert reference.go(ticks=ticks).returncode == 0
+    run = plan_run(agent, task, Budget(every, every, 1, 1), keep=True)
+    assert run.go(ticks=ticks).returncode == 0
+    run.extend(2 * every)
+    assert run.go(ticks=ticks).returncode == 0
+    assert run.events == reference.events
+    silent = plan_run(agent, task, Budget(2 * every, 2 * every, 1, 1))
+    assert silent.go(ticks=ticks).returncode == 0
+    training = [line for line in reference.events.splitlines() if b'"event":"evaluation"' not in line]
+    assert [line for line in silent.events.splitlines() if b'"event":"evaluation"' not in line] == training
