@@ -26,9 +26,9 @@ class LinearQ(Agent):
         size = sum(task.observation[key].shape[0] for key in self.keys)
         self.rng = np.random.default_rng([seed, 1])
         fixed = np.random.default_rng([seed, 2])  # the features follow from the seed and need no saving
-        self.directions = fixed.normal(0, 1 / config.bandwidth, (size, config.features))
-        self.phases = fixed.uniform(0, 2 * np.pi, config.features)
-        self.weights = np.zeros((self.bins.dimensions, self.bins.choices, config.features))
+        self.directions = fixed.normal(0, 1 / config.bandwidth, (size, config.features)).astype(np.float32)
+        self.phases = fixed.uniform(0, 2 * np.pi, config.features).astype(np.float32)
+        self.weights = np.zeros((self.bins.dimensions, self.bins.choices, config.features), np.float32)
         self.agent_steps = 0
         self.updates = 0
         self.error = [0.0, 0]  # sum of squared errors and updates since the last `metrics`
@@ -46,15 +46,15 @@ class LinearQ(Agent):
             return False
         window = self.replay.sample(self.rng, config.batch, config.n_step + 1)
         target = n_step(window, config.discount)
-        rows, dims = np.arange(config.batch), np.arange(self.bins.dimensions)
+        rows = np.arange(config.batch)
         now = self.features({key: window.observation[key][:, 0] for key in self.keys})
         later = self.features({key: window.observation[key][rows, target.index] for key in self.keys})
-        choice = self.bins.choice(window.action[:, 0])
+        taken = self.bins.choice(window.action[:, 0])[..., None] == np.arange(self.bins.choices)  # [B, dimensions, choices]
         value = self.values(later).max(axis=2).mean(axis=1)
-        error = target.reward + target.discount * value - self.values(now)[rows[:, None], dims, choice].mean(axis=1)
+        error = target.reward + target.discount * value - (self.values(now) * taken).sum(axis=2).mean(axis=1)
         error *= target.valid
-        rate = config.learning_rate / config.batch
-        np.add.at(self.weights, (dims, choice), rate * error[:, None, None] * now[:, None, :])
+        step = config.learning_rate / config.batch * error[:, None, None] * taken
+        self.weights += (step.reshape(len(rows), -1).T @ now).reshape(self.weights.shape)
         squared = float(error @ error) / config.batch
         if not np.isfinite(squared):
             raise Diverged(f"linear_q: the error of update {self.updates} is {squared}")
@@ -66,11 +66,12 @@ class LinearQ(Agent):
     def features(self, observation: Observation) -> np.ndarray:
         """[B, features], each row of mean square norm 1."""
         vector = np.concatenate([observation[key] for key in self.keys], axis=1)
-        return np.cos(vector @ self.directions + self.phases) * np.sqrt(2 / len(self.phases))
+        return np.cos(vector @ self.directions + self.phases) * np.float32(np.sqrt(2 / len(self.phases)))
 
     def values(self, features: np.ndarray) -> np.ndarray:
         """[B, dimensions, choices]."""
-        return np.moveaxis(self.weights @ features.T, 2, 0)
+        flat = features @ self.weights.reshape(-1, features.shape[1]).T
+        return flat.reshape(len(features), *self.weights.shape[:2])
 
     def metrics(self) -> dict[str, float]:
         total, count = self.error

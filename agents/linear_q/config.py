@@ -15,7 +15,7 @@ class LinearQConfig(AgentConfig):
     learning_rate: float = 0.3  # of normalised least mean squares: 1 removes a sample's whole error
     discount: float = 0.97  # per agent step
     n_step: int = 5  # decisions per target
-    batch: int = 16  # windows per update
+    batch: int = 8  # windows per update
     warmup: int = 200  # agent steps before the first update
     replay: int = 100_000  # rows
     epsilon_start: float = 1.0  # probability of a random action at the first step
