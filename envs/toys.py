@@ -65,7 +65,7 @@ def references() -> dict[str, tuple[float, float]]:
         "toy/reach": (0.116, 1.0),
         "toy/maze": (0.160, 0.868),
         "toy/pixel-reach": (0.116, 1.0),
-        "toy/pixel-catch": (0.0, 1.0),
+        "toy/pixel-catch": (0.333, 1.0),
     }
 
 
