@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -118,7 +119,11 @@ def _draw(axes: Axes, line: Line, look: Style) -> None:
         )
     if line.band is not None:
         axes.fill_between(line.frames, *line.band, color=colour, alpha=0.18, lw=0, zorder=3)
-    if len(line.frames):
+    if len(line.frames) == 1:  # one evaluation makes no line: a point with its interval, also on the right edge
+        if line.band is not None:
+            axes.plot(line.frames.repeat(2), np.ravel(line.band), color=colour, lw=1.2, clip_on=False, zorder=4)
+        axes.plot(line.frames, line.mean, color=colour, marker="o", ms=4.5, ls="", clip_on=False, zorder=4)
+    elif len(line.frames):
         axes.plot(line.frames, line.mean, color=colour, lw=1.8, ls=dash, zorder=4)
 
 

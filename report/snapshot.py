@@ -50,9 +50,12 @@ class View:
     def aggregates(self) -> list[Aggregate]:
         """One per agent and scale with scores on two tasks or more, then the suite's published agents.
 
-        Empty where the suite lacks references or nothing was measured on two tasks.
+        Empty where the suite lacks references, mixes protocols (which are never averaged), or nothing was measured on
+        two tasks.
         """
         if self.suite is None or not set(self.suite.tasks) <= self.suite.references.keys():
+            return []
+        if len({task.partition("/")[0] for task in self.suite.tasks}) > 1:
             return []
         by_agent: dict[tuple[str, str], list[Row]] = {}
         for row in self.rows:
