@@ -46,12 +46,16 @@ def _cells(run: Run) -> list[str]:
     if run.status != "running" or not progress:
         done = record.counters.get("frames", 0)
         share = f"{done / record.runtime.budget.frames:4.0%}"
-        return [name, run.status, record.reason[:60], share, f"{done:,}", "", "", ""]
+        return [name, run.status, record.reason[:60], share, f"{done:,}", "", "", _number(record.score)]
     score = progress["score"]
     return [
         name, run.status, progress["stage"], f"{progress['fraction']:4.0%}", f"{progress['frames']:,}",
-        f"{progress['speed']:,.0f}", clock(progress["eta"]), "" if score is None else f"{score:,.1f}",
+        f"{progress['speed']:,.0f}", clock(progress["eta"]), _number(score),
     ]  # fmt: skip
+
+
+def _number(score: float | None) -> str:
+    return "" if score is None else f"{score:,.1f}"
 
 
 def _load(paths: Sequence[Path]) -> list[Run]:
@@ -94,7 +98,7 @@ class Watch:
             self._live.update(grid, refresh=True)
             return
         for run in runs:
-            if run.status != self._said.get(run.path):
+            if run.status != self._said.get(run.path, "planned"):
                 self._said[run.path] = run.status
                 cells = _cells(run)
                 self._console.print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 
 from bench.agents.api import Agent, Mode
@@ -50,12 +51,18 @@ def evaluate(path: Path, episodes: int, mode: Mode, film: list[np.ndarray] | Non
 
     def watch(envs: VectorTask) -> None:
         assert film is not None
-        film.append(envs.envs[0].frame())
+        try:
+            film.append(envs.envs[0].frame())
+        except gymnasium.error.UnsupportedMode as error:
+            raise ValueError(f"no video of {run.record.identity.task}: {error}") from error
 
-    seen = evaluator.play(agent, episodes, (run.record.identity.seed, EVALUATION), mode)
-    if film is not None:
-        evaluator.play(agent, 1, (run.record.identity.seed, EVALUATION), mode, watch=watch)
-    evaluator.close()
+    key = run.record.identity.seed, EVALUATION
+    try:
+        if film is not None:
+            evaluator.play(agent, 1, key, mode, watch=watch)
+        seen = evaluator.play(agent, episodes, key, mode)
+    finally:
+        evaluator.close()
     return Evaluation(at, mode, seen.returns, seen.lengths, seen.seeds)
 
 

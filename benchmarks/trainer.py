@@ -72,7 +72,7 @@ class Trainer:
         self._before_final: tuple[int, int] | None = (
             None  # bytes of events and points passed before the final evaluation
         )
-        self._score: float | None = None
+        self._score = folder.record.score
         self._signals = 0
         self._lost = False
         self._moved = self._last_checkpoint = self._last_telemetry = time.time()
@@ -271,7 +271,7 @@ class Trainer:
             "before_final": self._before_final,
         }
         size = checkpoints.write(self.folder.path, self._tick, parts, manifest, self._lease.check)
-        self.folder.record.counters = self._counters()
+        self.folder.record.counters, self.folder.record.score = self._counters(), self._score
         self.folder.save()
         now = time.time()
         self._last_checkpoint = now

@@ -87,6 +87,7 @@ class RunRecord:
     status: Status = "planned"
     reason: str = ""  # why it failed, in one sentence
     counters: dict[str, int] = field(default_factory=dict)  # tick, agent_steps, frames, updates, episodes
+    score: float | None = None  # mean return of the last evaluation
     exactness: Literal["exact", "statistical"] = "exact"
     pinned: dict[str, Any] = field(default_factory=dict)  # threads, precision, capture, device kind
     sessions: list[dict[str, Any]] = field(

@@ -8,7 +8,7 @@ import pytest
 
 from bench.results.schema import Budget
 
-# Three inside the write of a checkpoint, two between observe and learn, the rest elsewhere; passes count from each start.
+# Three inside the write of a checkpoint, two between observe and learn; passes count from each start.
 KILLS = (
     "checkpoint.file:1", "loop.observed:90", "checkpoint.manifest:1", "events.half_line:1", "checkpoint.rename:1",
     "loop.observed:170", "checkpoint.file:3", "checkpoint.done:1", "loop.acted:120", "events.flushed:1",

@@ -41,7 +41,7 @@ def test_every_field_of_the_identity_changes_the_digest():
 def test_runtime_and_record_fields_are_declared():
     assert {field.name for field in fields(Runtime)} == {"budget", "suite", "device", "threads", "keep"}
     assert {field.name for field in fields(RunRecord)} == {
-        "identity", "runtime", "status", "reason", "counters", "exactness", "pinned", "sessions", "schema",
+        "identity", "runtime", "status", "reason", "counters", "score", "exactness", "pinned", "sessions", "schema",
     }  # fmt: skip
 
 
