@@ -118,7 +118,7 @@ class GymEnv(TaskEnv):
             picture = np.array(leaves[self._picture], np.uint8)
             result["image"] = picture if picture.ndim == 3 else picture[..., None]
         if self._vectors:
-            flat = [spaces.flatten(self._leaves[key], leaves[key]) for key in self._vectors]
+            flat = [np.asarray(spaces.flatten(self._leaves[key], leaves[key])) for key in self._vectors]
             result["vector"] = np.concatenate(flat, dtype=np.float32, casting="unsafe")
         self._last = result
         return result

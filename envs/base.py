@@ -33,7 +33,7 @@ class MissingExtra(ImportError):
     """A task's simulator or renderer is not installed; the message has the line that installs it."""
 
 
-class TaskEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
+class TaskEnv(gymnasium.Env[Any, Any]):
     """One episode at a time. `reset(seed=s)` opens the episode that s names, whatever happened before; the same actions
     then give the same observations, bit for bit, in any process on the same machine.
 

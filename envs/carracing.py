@@ -82,7 +82,9 @@ class RacingEnv(TaskEnv):
         return self._env._render("state_pixels")
 
     def fingerprint(self) -> bytes:
-        hull, wheels = self._env.car.hull, self._env.car.wheels
+        car = self._env.car
+        assert car is not None, "reset opens an episode"
+        hull, wheels = car.hull, car.wheels
         bodies = [(*body.position, body.angle, *body.linearVelocity, body.angularVelocity) for body in (hull, *wheels)]
         rest = [(wheel.omega, wheel.phase, wheel.gas) for wheel in wheels]
         progress = (self._env.reward, self._env.tile_visited_count, self._steps)

@@ -38,7 +38,7 @@ class VectorTask(VectorEnv[Observation, np.ndarray, np.ndarray]):
                 self._rows[env], _ = single.reset(seed=None if seed is None else seed[env])
         return self._batch(), {}
 
-    def step(  # type: ignore[override]
+    def step(
         self, actions: np.ndarray, active: np.ndarray | None = None
     ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One decision in each environment, or in those of `active`, bool [E]: the other rows repeat their last observation
