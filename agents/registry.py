@@ -16,7 +16,18 @@ from bench.agents.api import Agent, AgentConfig, AgentSpec, Scale, Task
 from bench.agents.common.config import ConfigError, merge
 from bench.agents.common.names import unknown
 
-__all__ = ["BrokenAgent", "ConfigError", "DuplicateAgent", "UnknownAgent", "broken", "get", "load", "names", "parse", "resolve"]
+__all__ = [
+    "BrokenAgent",
+    "ConfigError",
+    "DuplicateAgent",
+    "UnknownAgent",
+    "broken",
+    "get",
+    "load",
+    "names",
+    "parse",
+    "resolve",
+]
 
 GROUP = "bench.agents"
 BUILTIN = {
@@ -95,7 +106,9 @@ def load(spec: AgentSpec) -> type[Agent]:
     try:
         cls = _attribute(spec.cls)
     except Exception as error:  # as in `get`
-        raise BrokenAgent(f"agent {spec.name!r} ({spec.cls}) fails at import: {type(error).__name__}: {error}") from error
+        raise BrokenAgent(
+            f"agent {spec.name!r} ({spec.cls}) fails at import: {type(error).__name__}: {error}"
+        ) from error
     if not (isinstance(cls, type) and issubclass(cls, Agent)):
         raise BrokenAgent(f"agent {spec.name!r}: {spec.cls} is not a subclass of bench.agents.api.Agent")
     return cls
@@ -117,14 +130,18 @@ def parse(label: str) -> tuple[AgentSpec, str, dict[str, Any]]:
     return spec, variant, dict(spec.variants[variant])
 
 
-def resolve(spec: AgentSpec, task: Task, scale: Scale, diff: Mapping[str, Any], overrides: Mapping[str, str]) -> AgentConfig:
+def resolve(
+    spec: AgentSpec, task: Task, scale: Scale, diff: Mapping[str, Any], overrides: Mapping[str, str]
+) -> AgentConfig:
     """The configuration of one run: the agent's own for task and scale, then the variant's diff, then `--set` values.
 
     Values of `overrides` are text, read as YAML ("3e-4", "true", "[256, 256]", "null"). ConfigError for a wrong field
     or type.
     """
     try:
-        return merge(spec.configure(task, scale, diff), {field: _value(field, text) for field, text in overrides.items()})
+        return merge(
+            spec.configure(task, scale, diff), {field: _value(field, text) for field, text in overrides.items()}
+        )
     except ConfigError as error:
         raise ConfigError(f"{spec.name}: {str(error).rstrip('.')}. See: bench show {spec.name}") from error
 

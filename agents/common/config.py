@@ -22,7 +22,15 @@ class ConfigError(ValueError):
     """A diff names no field, or gives a field a value of another type."""
 
 
-def merge(config: C | type[C], *diffs: Mapping[str, Any]) -> C:
+@typing.overload
+def merge(config: type[C], *diffs: Mapping[str, Any]) -> C: ...
+
+
+@typing.overload
+def merge(config: C, *diffs: Mapping[str, Any]) -> C: ...
+
+
+def merge(config: Any, *diffs: Mapping[str, Any]) -> Any:
     """`config` (an instance, or a class for its defaults) with the diffs applied in order; the input is left as it is.
 
     Keys are dotted for nested fields; nested mappings mean the same. ConfigError where a field or a type is wrong.
@@ -46,7 +54,7 @@ def merge(config: C | type[C], *diffs: Mapping[str, Any]) -> C:
                 OmegaConf.update(tree, path, value)
             except OmegaConfBaseException as error:
                 raise ConfigError(_mistyped(kind, path, hint, value)) from error
-    return typing.cast(C, OmegaConf.to_object(tree))
+    return OmegaConf.to_object(tree)
 
 
 def as_dict(config: Any) -> dict[str, Any]:

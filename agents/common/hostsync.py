@@ -33,7 +33,14 @@ def no_host_sync() -> Iterator[None]:
 _VALUES = {aten._local_scalar_dense, aten.equal, aten.allclose, aten.is_nonzero, aten.item}
 _SHAPES = {aten.nonzero, aten.masked_select, aten._unique, aten._unique2, aten.unique_dim, aten.unique_consecutive,
            aten.unique_dim_consecutive, aten.argwhere}  # fmt: skip
-_INDEXING = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_, aten._unsafe_index, aten._unsafe_index_put}
+_INDEXING = {
+    aten.index,
+    aten.index_put,
+    aten.index_put_,
+    aten._index_put_impl_,
+    aten._unsafe_index,
+    aten._unsafe_index_put,
+}
 _TO_HOST = {torch.Tensor.cpu, torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__}
 
 
@@ -72,4 +79,3 @@ class _Functions(TorchFunctionMode):
 
 def _is_mask(index: Any) -> bool:
     return isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8)
-

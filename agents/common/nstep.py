@@ -10,11 +10,11 @@ from bench.agents.common.replay import Sequences
 
 
 class NStep(NamedTuple):
-    """For the first row of each of B windows: target = reward + discount * value(observation at row `index`)."""
+    """For the first row of each of B windows: target = reward + discount * value(observation at row `row`)."""
 
     reward: np.ndarray  # float32 [B]: sum of discount**k * r_k up to the n-th step or the episode's end
     discount: np.ndarray  # float32 [B]: discount**steps, 0 where the environment ended the episode
-    index: np.ndarray  # int64 [B]: the row to bootstrap from
+    row: np.ndarray  # int64 [B]: the row to bootstrap from
     valid: np.ndarray  # bool [B]: False where the first row has no decision (the episode's last observation)
 
 
@@ -33,6 +33,6 @@ def n_step(window: Sequences, discount: float) -> NStep:
     return NStep(
         reward=(window.reward[:, :-1] * alive * powers[:-1]).sum(axis=1).astype(np.float32),
         discount=np.where(over, 0, powers[taken]).astype(np.float32),
-        index=taken,
+        row=taken,
         valid=(taken > 0) & ~stopped,
     )

@@ -43,7 +43,9 @@ class Sequences(NamedTuple):
     reward: np.ndarray  # float32: what followed the action; zero where `last`
     first: np.ndarray  # bool: the observation came from a reset
     last: np.ndarray  # bool: the episode's final observation: no decision was taken on it
-    terminated: np.ndarray  # bool: the environment ended the episode after this row's action; where `last`, had ended it
+    terminated: (
+        np.ndarray
+    )  # bool: the environment ended the episode after this row's action; where `last`, had ended it
     truncated: np.ndarray  # bool: a time limit or a cut, likewise
     episode: np.ndarray  # int64: the episode's number
     dense: dict[str, np.ndarray]
@@ -97,7 +99,9 @@ class SequenceReplay(Replay):
                 row["episode"][at] = step.episode[env]
                 self._fill(chunk, at, step, step.next_observation, env, True)
 
-    def _fill(self, chunk: dict[str, np.ndarray], at: int, step: Step, observation: Observation, env: int, end: bool) -> None:
+    def _fill(
+        self, chunk: dict[str, np.ndarray], at: int, step: Step, observation: Observation, env: int, end: bool
+    ) -> None:
         row = chunk["row"]
         row["terminated"][at] = step.terminated[env]
         row["truncated"][at] = end and not step.terminated[env]
@@ -126,7 +130,9 @@ class SequenceReplay(Replay):
             raise ValueError(f"no {length} consecutive rows to sample among the {len(self)} stored")
         draw = rng.integers(ends[-1], size=batch)
         span = np.searchsorted(ends, draw, side="right")
-        return self.gather(np.stack([env[span], start[span] + draw - np.concatenate([[0], ends[:-1]])[span]], axis=1), length)
+        return self.gather(
+            np.stack([env[span], start[span] + draw - np.concatenate([[0], ends[:-1]])[span]], axis=1), length
+        )
 
     def gather(self, ids: np.ndarray, length: int) -> Sequences:
         """The windows of `length` rows that open at `ids` [B, 2]. KeyError where rows are gone or still to come."""
@@ -140,7 +146,10 @@ class SequenceReplay(Replay):
             observation={key: out[name] if name in out else plain[name] for key, name in self._keys.items()},
             dense={name: out[name] for name in self.dense},
             ids=np.stack([np.broadcast_to(ids[:, None, 0], rows.shape), rows], axis=-1),
-            **{name: plain[name] for name in ("action", "reward", "first", "last", "terminated", "truncated", "episode")},
+            **{
+                name: plain[name]
+                for name in ("action", "reward", "first", "last", "terminated", "truncated", "episode")
+            },
         )
 
     def write(self, name: str, ids: np.ndarray, values: np.ndarray) -> None:
@@ -320,7 +329,9 @@ def _read(path: Path, array: np.ndarray, rows: int) -> None:
     if found < size:
         raise ValueError(f"{path} has {found} bytes of the {size} this checkpoint needs")
     os.truncate(path, size)
-    array[:rows] = np.fromfile(path, array.dtype, rows * (array[:1].size if array.dtype.names is None else 1)).reshape(array[:rows].shape)
+    array[:rows] = np.fromfile(path, array.dtype, rows * (array[:1].size if array.dtype.names is None else 1)).reshape(
+        array[:rows].shape
+    )
 
 
 def _sync(folder: Path) -> None:

@@ -27,7 +27,9 @@ class DecQN(Agent):
         self.replay = SequenceReplay(task, config.replay, config.collection.envs)
         self.bins = Bins(task.action, config.bins)
         self.rng = np.random.default_rng(seed)  # draws the batches
-        with torch.random.fork_rng(devices=[]):  # the weights follow from the seed alone, and no one else's generator moves
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # the weights follow from the seed alone, and no one else's generator moves
             torch.manual_seed(seed)
             self.online = ValueNetwork(config, task, self.bins).to(device)
         self.target = ValueNetwork(config, task, self.bins).to(device).requires_grad_(False)
@@ -64,7 +66,7 @@ class DecQN(Agent):
         rows = np.arange(self.config.batch)
         return {
             "now": self.tensors({key: value[:, 0] for key, value in window.observation.items()}),
-            "later": self.tensors({key: value[rows, target.index] for key, value in window.observation.items()}),
+            "later": self.tensors({key: value[rows, target.row] for key, value in window.observation.items()}),
             **self.tensors({"choice": self.bins.choice(window.action[:, 0])[..., None]}),
             **self.tensors({"reward": target.reward, "discount": target.discount, "valid": target.valid}),
         }

@@ -11,7 +11,11 @@ from bench.agents.api import AgentConfig
 class DecQNConfig(AgentConfig):
     bins: int = 3  # choices per dimension of a Box action: -1, 0, 1 [S]
     hidden: tuple[int, ...] = (512, 512)  # units per layer of the value network [S: 2 layers]
-    channels: tuple[int, ...] = (32, 64, 64)  # of the convolutions (8x8/4, 4x4/2, 3x3/1) where there are images [Mnih 2015]
+    channels: tuple[int, ...] = (
+        32,
+        64,
+        64,
+    )  # of the convolutions (8x8/4, 4x4/2, 3x3/1) where there are images [Mnih 2015]
     learning_rate: float = 1e-4  # Adam [S]
     batch: int = 256  # windows per update [S]
     discount: float = 0.99  # per agent step [S]

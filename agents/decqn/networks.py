@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from gymnasium.spaces import flatdim
 from torch import Tensor, nn
 
 from bench.agents.api import Task
@@ -16,7 +17,7 @@ class ValueNetwork(nn.Module):
         spaces = task.observation.spaces
         self.vectors = sorted(key for key in spaces if key != "image")
         self.shape = (bins.dimensions, bins.choices)
-        size = sum(spaces[key].shape[0] for key in self.vectors)  # type: ignore[index]
+        size = sum(flatdim(spaces[key]) for key in self.vectors)
         if "image" in spaces:
             one, two, three = config.channels
             self.convolutions = nn.Sequential(

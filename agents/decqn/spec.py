@@ -18,7 +18,7 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DecQNConf
 
 def supports(task: Task, config: DecQNConfig) -> str | None:
     image = task.observation.spaces.get("image")
-    if image is not None and image.shape[:2] != (64, 64):
+    if image is not None and image.shape is not None and image.shape[:2] != (64, 64):
         return f"decqn sees images of 64x64 pixels, and those of {task.id} are {image.shape[0]}x{image.shape[1]}"
     return None
 

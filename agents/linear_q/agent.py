@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import flatdim
 
 from bench.agents.api import Agent, Diverged, Mode, Observation, Policy, State, Step, Task
 from bench.agents.common.bins import Bins
@@ -23,7 +24,7 @@ class LinearQ(Agent):
         self.replay = SequenceReplay(task, config.replay, config.collection.envs)
         self.bins = Bins(task.action, config.bins)
         self.keys = sorted(task.observation.spaces)
-        size = sum(task.observation[key].shape[0] for key in self.keys)
+        size = sum(flatdim(task.observation[key]) for key in self.keys)
         self.rng = np.random.default_rng([seed, 1])
         fixed = np.random.default_rng([seed, 2])  # the features follow from the seed and need no saving
         self.directions = fixed.normal(0, 1 / config.bandwidth, (size, config.features)).astype(np.float32)
@@ -48,8 +49,10 @@ class LinearQ(Agent):
         target = n_step(window, config.discount)
         rows = np.arange(config.batch)
         now = self.features({key: window.observation[key][:, 0] for key in self.keys})
-        later = self.features({key: window.observation[key][rows, target.index] for key in self.keys})
-        taken = self.bins.choice(window.action[:, 0])[..., None] == np.arange(self.bins.choices)  # [B, dimensions, choices]
+        later = self.features({key: window.observation[key][rows, target.row] for key in self.keys})
+        taken = self.bins.choice(window.action[:, 0])[..., None] == np.arange(
+            self.bins.choices
+        )  # [B, dimensions, choices]
         value = self.values(later).max(axis=2).mean(axis=1)
         error = target.reward + target.discount * value - (self.values(now) * taken).sum(axis=2).mean(axis=1)
         error *= target.valid

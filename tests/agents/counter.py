@@ -10,10 +10,20 @@ from gymnasium import spaces
 from bench.agents.api import Step, Task
 
 VECTOR = Task(
-    "counter/vector", spaces.Dict({"vector": spaces.Box(-1, 1, (2,), np.float32)}), spaces.Box(-1, 1, (1,)), 1, None, True
+    "counter/vector",
+    spaces.Dict({"vector": spaces.Box(-1, 1, (2,), np.float32)}),
+    spaces.Box(-1, 1, (1,)),
+    1,
+    None,
+    True,
 )
 IMAGE = Task(
-    "counter/image", spaces.Dict({"image": spaces.Box(0, 255, (64, 64, 3), np.uint8)}), spaces.Discrete(5), 4, None, False
+    "counter/image",
+    spaces.Dict({"image": spaces.Box(0, 255, (64, 64, 3), np.uint8)}),
+    spaces.Discrete(5),
+    4,
+    None,
+    False,
 )
 
 

@@ -51,7 +51,10 @@ def test_clean_code_passes_and_computes_the_same():
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(4, 6, generator=generator)
         out = model(noise)
-        loss = torch.where(out > 0, out, out.square()).mean() + out[:, torch.tensor([0, 1])].gather(1, out.argmax(1, True) * 0).sum()
+        loss = (
+            torch.where(out > 0, out, out.square()).mean()
+            + out[:, torch.tensor([0, 1])].gather(1, out.argmax(1, True) * 0).sum()
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
