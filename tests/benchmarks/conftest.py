@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,9 +72,11 @@ Make = Callable[..., Planned]
 
 @pytest.fixture(scope="session")
 def plan_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
-    """plan_run(agent, task, Budget(...), seed, keep) -> Planned, each in a store of its own."""
+    """plan_run(agent, task, Budget(...), seed, keep, sets) -> Planned, each in a store of its own."""
 
-    def make(agent: str, task: str, budget: Budget, seed: int = 0, keep: bool = False) -> Planned:
+    def make(
+        agent: str, task: str, budget: Budget, seed: int = 0, keep: bool = False, sets: Sequence[str] = ()
+    ) -> Planned:
         root = tmp_path_factory.mktemp("store") / "runs"
         request = plan.Request(
             agent,
@@ -85,6 +87,7 @@ def plan_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
             root=root,
             device="cpu",
             keep=keep,
+            sets=sets,
         )
         (run,) = plan.make(request).runs
         run = replace(run, runtime=replace(run.runtime, budget=budget))
@@ -104,3 +107,9 @@ def bench() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, env=child, capture_output=True, text=True, timeout=600)
 
     return call
+
+
+@pytest.fixture
+def child_environment() -> dict[str, str]:
+    """What a child process of a test needs to import this checkout."""
+    return environment()

@@ -53,6 +53,25 @@ def test_ten_kills_in_one_run_give_the_same_events(plan_run, undisturbed):
     assert run.events == undisturbed.events
 
 
+CROWDED = {
+    "three environments": ("linear_q", "toy/maze", Budget(1_200, 600, 2, 2), ["linear_q.collection.envs=3"]),
+    "lost lives": ("random", "atari/breakout", Budget(4_000, 2_000, 1, 1), ["random.collection.life_loss_ends=true"]),
+}
+
+
+@pytest.mark.parametrize("case", CROWDED)
+def test_open_episodes_are_played_again_to_where_they_stood(plan_run, case):
+    agent, task, budget, sets = CROWDED[case]
+    reference = plan_run(agent, task, budget, sets=sets)
+    assert reference.go(ticks=90).returncode == 0
+    run = plan_run(agent, task, budget, sets=sets)
+    for kill in ("loop.observed:137", "checkpoint.rename:1", "loop.acted:100"):
+        assert run.go(fault=kill, ticks=90).returncode == -signal.SIGKILL
+    assert run.go(ticks=90).returncode == 0
+    assert run.events == reference.events
+    assert run.run.record.exactness == "exact"
+
+
 def test_with_and_without_evaluation_training_is_equal(plan_run, undisturbed):
     run = plan_run("linear_q", "toy/reach", Budget(TOY.frames, TOY.frames, 1, 1))
     assert run.go().returncode == 0
