@@ -82,7 +82,10 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(rows)
         write(OUT, text.getvalue().encode())
-        print({key: rows[-1][key] for key in ("task", "mean", "stderr", "published", "z")}, f"{time.perf_counter() - start:.0f} s")
+        print(
+            {key: rows[-1][key] for key in ("task", "mean", "stderr", "published", "z")},
+            f"{time.perf_counter() - start:.0f} s",
+        )
 
 
 if __name__ == "__main__":

@@ -65,7 +65,9 @@ class GymEnv(TaskEnv):
         self._leaves = dict(given.spaces) if isinstance(given, spaces.Dict) else {"": given}
         pictures = [key for key, leaf in self._leaves.items() if _is_picture(leaf)]
         if len(pictures) > 1:
-            raise UnsupportedSpace(f"it shows {len(pictures)} pictures at once ({', '.join(pictures)}); one is supported")
+            raise UnsupportedSpace(
+                f"it shows {len(pictures)} pictures at once ({', '.join(pictures)}); one is supported"
+            )
         self._picture = pictures[0] if pictures else None
         self._vectors = [key for key in self._leaves if key != self._picture]
         self.observation_space = observed(self._shapes())

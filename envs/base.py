@@ -10,7 +10,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-Transition = tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]  # observation, reward, terminated, truncated, info
+Transition = tuple[
+    dict[str, np.ndarray], float, bool, bool, dict[str, Any]
+]  # observation, reward, terminated, truncated, info
 
 
 def observed(shapes: Mapping[str, Sequence[int]]) -> spaces.Dict:

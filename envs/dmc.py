@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -97,20 +98,26 @@ def _camera(domain: str) -> int:
     return 2 if domain == "quadruped" else 0  # the quadruped's first cameras look at it from far away or from above
 
 
+def load_suite() -> ModuleType:
+    """dm_control.suite, with a renderer that works without a display: it chooses one, once, as it is imported."""
+    os.environ.setdefault("MUJOCO_GL", renderer() or "disable")
+    try:
+        from dm_control import suite
+    except ImportError as error:
+        raise MissingExtra(f"the control suite cannot be imported ({error}): {_INSTALL}") from error
+    module: ModuleType = suite
+    return module
+
+
 class ControlEnv(TaskEnv):
     """One task of dm_control.suite, named "domain/task" as the suite names them."""
 
     action_repeat, episode_steps, terminates = REPEAT, FRAMES // REPEAT, False
 
     def __init__(self, name: str, vision: bool):
-        os.environ.setdefault("MUJOCO_GL", renderer() or "disable")  # dm_control chooses once, as it is imported
-        try:
-            from dm_control import suite
-        except ImportError as error:
-            raise MissingExtra(f"the control suite cannot be imported ({error}): {_INSTALL}") from error
         domain, _, task = name.partition("/")
         # Building a model takes no chance; the generator is replaced at every reset.
-        self._env = suite.load(domain, task, task_kwargs={"random": 0})
+        self._env = load_suite().load(domain, task, task_kwargs={"random": 0})
         self._camera = _camera(domain)
         self._vision = vision
         bounds = self._env.action_spec()
@@ -140,7 +147,9 @@ class ControlEnv(TaskEnv):
 
     def _observe(self, moment: Any) -> dict[str, np.ndarray]:
         if not self._vision:
-            return {"vector": np.concatenate([np.ravel(leaf) for leaf in moment.observation.values()], dtype=np.float32)}
+            return {
+                "vector": np.concatenate([np.ravel(leaf) for leaf in moment.observation.values()], dtype=np.float32)
+            }
         if self.blind:
             return {"image": np.zeros((SIZE, SIZE, 3), np.uint8)}
         return {"image": self._env.physics.render(SIZE, SIZE, self._camera)}

@@ -135,5 +135,3 @@ def test_listing_starts_no_simulator_and_takes_no_time():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert time.perf_counter() - start < 2  # 0.3 s on an idle core
-
-
