@@ -90,6 +90,11 @@ def get(name: str) -> AgentSpec:
     return spec
 
 
+def reference(name: str) -> str:
+    """Where the spec of an agent that exists lies: "module:attribute"."""
+    return _entries()[name].reference
+
+
 def broken() -> dict[str, str]:
     """The declared agents that cannot be used, with the reason."""
     reasons = {}

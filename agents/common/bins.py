@@ -1,4 +1,4 @@
-"""Actions as one choice per dimension: a Box dimension has evenly spaced bins from -1 to 1, a Discrete space is one dimension."""
+"""Actions as one choice per dimension: evenly spaced bins from -1 to 1 in a Box; a Discrete space is one dimension."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configurations are frozen dataclasses; a variant, a scale and `--set` are diffs {dotted field: value} merged into them.
+"""Configurations are frozen dataclasses; variants, scales and `--set` are diffs {dotted field: value} merged into them.
 
 OmegaConf checks and converts every value against the field's type. It is imported on the first merge only, so that
 listing agents stays fast.
@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from bench.agents.common.names import unknown
-
 
 C = TypeVar("C")
 
@@ -85,7 +84,7 @@ def _hints(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _hint(hints: Mapping[str, Any], path: str) -> Any:
-    """The type of the field at `path`; of the whole mapping for an entry of a mapping field; None where there is none."""
+    """The type of the field at `path`; of the whole mapping for an entry of a mapping; None where there is none."""
     parent = path.rpartition(".")[0]
     if path not in hints and typing.get_origin(hints.get(parent)) is dict:
         return hints[parent]

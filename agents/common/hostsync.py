@@ -1,9 +1,10 @@
-"""The host-synchronisation check: run an update, a plan or an imagination step under `no_host_sync` and it fails where the
-host would wait for the device, on a CPU as well.
+"""The host-synchronisation check: run an update, a plan or an imagination step under `no_host_sync`, and it fails where
+the host would wait for the device, on a CPU as well.
 
-What a captured graph cannot hold are operations that need a value on the host: `item` and its kin, shapes that depend on
+What a captured graph cannot hold: operations that need a value on the host (`item` and its kin), shapes that depend on
 data (`nonzero`, `masked_select`, boolean indexing), and copies to the host. On a CPU a copy to the host is no operation
-at all, so two modes look: one at the operators PyTorch dispatches, one at the functions the code calls. What they cannot see on a CPU: `to` with a device object, which may as well be the tensor's own.
+at all, so two modes look: one at the operators PyTorch dispatches, one at the functions the code calls. What they
+cannot see on a CPU is `to` with a device object, which may as well be the tensor's own.
 """
 
 from __future__ import annotations

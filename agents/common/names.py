@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 def unknown(kind: str, name: str, known: Iterable[str], command: str = "") -> str:
-    """A message such as: unknown agent 'randm'. Did you mean 'random'? Known: decqn, random. List them ...: `command`."""
+    """A message such as: unknown agent 'randm'. Did you mean 'random'? Known: decqn, random. List ...: `command`."""
     known = sorted(known)
     near = get_close_matches(name, known, n=2)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

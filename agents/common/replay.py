@@ -1,12 +1,12 @@
 """Experience as one unbroken stream of rows per environment, sampled as windows. numpy only.
 
 A row holds an observation and what was done on seeing it: the action, the reward and the end that followed. An episode
-of T decisions takes T + 1 rows: the extra one, `last`, holds the final observation with a zero action and reward, and how
-the episode ended. So nothing is stored twice and no final observation is lost. (An episode that a resume could not
+of T decisions takes T + 1 rows: the extra one, `last`, holds the final observation with zero action and reward, and
+how the episode ended. So nothing is stored twice and no final observation is lost. (An episode that a resume could not
 replay has no last row: the next row's `first` tells.)
 
-Rows keep their number for ever: (environment, row) is a stable id, also after older rows are dropped. Columns that training
-rewrites (latents, priorities) are declared as `Dense` and written back by id.
+Rows keep their number for ever: (environment, row) is a stable id, also after older rows are dropped. Columns that
+training rewrites (latents, priorities) are declared as `Dense` and written back by id.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Sequences(NamedTuple):
 
 
 class SequenceReplay(Replay):
-    """At least the newest `capacity` rows over all `envs` environments, dropped first in, first out, by whole chunks."""
+    """At least the newest `capacity` rows over all `envs` environments, dropped first in, first out, by chunks."""
 
     def __init__(self, task: Task, capacity: int, envs: int = 1, dense: Mapping[str, Dense] | None = None):
         if capacity < envs:
@@ -79,7 +79,7 @@ class SequenceReplay(Replay):
         return np.array([stream.head for stream in self._streams])
 
     def add(self, step: Step, cut: np.ndarray | None = None, **dense: np.ndarray) -> None:
-        """Store one vector step. `cut` [E]: episodes the agent ends here. `dense`: [E, ...] for the rows of this step."""
+        """Store one vector step. `cut` [E]: episodes the agent ends here. `dense`: [E, ...], of this step's rows."""
         ends = step.terminated | step.truncated if cut is None else step.terminated | step.truncated | cut
         for env, stream in enumerate(self._streams):
             chunk, at = stream.append(bool(step.first[env]))
@@ -153,7 +153,7 @@ class SequenceReplay(Replay):
         )
 
     def write(self, name: str, ids: np.ndarray, values: np.ndarray) -> None:
-        """Rewrite the dense column `name` at `ids` [..., 2] with `values` [..., *shape]; rows dropped meanwhile are skipped."""
+        """Rewrite the dense column `name` at `ids` [..., 2] with `values` [..., *shape]; dropped rows are skipped."""
         flat, values = ids.reshape(-1, 2), values.reshape(-1, *self.dense[name].shape)
         for env, stream in enumerate(self._streams):
             mine = (flat[:, 0] == env) & (flat[:, 1] >= stream.tail)
@@ -209,7 +209,7 @@ class SequenceReplay(Replay):
 
 
 class _Stream:
-    """The rows of one environment: chunks of `size` rows, numbered from `tail` (the oldest held) to `head` (the next)."""
+    """One environment's rows, in chunks of `size`, numbered from `tail` (the oldest held) to `head` (the next)."""
 
     def __init__(self, layout: Mapping[str, np.dtype], dense: Mapping[str, Dense], capacity: int):
         self.layout, self.dense, self.capacity = layout, dense, capacity
@@ -290,7 +290,7 @@ class _Stream:
 
 
 def _layout(task: Task, dense: Mapping[str, Dense]) -> dict[str, np.dtype]:
-    """The arrays of a chunk: one structured row of all that is narrow, one array per wide observation and dense column."""
+    """A chunk's arrays: one structured row of all that is narrow, one array per wide observation or dense column."""
     row: list[Any] = [("episode", "i8")]
     if isinstance(task.action, spaces.Discrete):
         row += [("action", "i8")]

@@ -1,4 +1,4 @@
-"""Q(o, a) = mean over action dimensions d of w[d, a_d] . phi(o), with phi fixed random Fourier features of the observation."""
+"""Q(o, a) = mean over action dimensions d of w[d, a_d] . phi(o), phi being fixed random Fourier features of o."""
 
 from __future__ import annotations
 
