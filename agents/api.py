@@ -192,8 +192,9 @@ class Cost(NamedTuple):
     """What a run of a config needs, for the forecast where nothing was measured yet."""
 
     flops: float  # per agent step, the updates it owes included
-    memory: int  # bytes at the end of the paper's budget, the replay included
-    disk: int  # bytes of replay per agent step
+    memory: int  # bytes of the process without its replay
+    replay: int = 0  # bytes per stored agent step, in memory and on disk
+    capacity: int = 0  # agent steps that the replay holds at most
 
 
 def _supports_all(task: Task, config: Any) -> str | None:

@@ -20,7 +20,6 @@ from bench.agents import registry as agents
 from bench.agents.api import Cost, Scale
 from bench.agents.common.config import merge
 from bench.benchmarks import throughput
-from bench.benchmarks.live import clock
 from bench.benchmarks.plan import WORK, Plan, Planned
 from bench.benchmarks.provenance import device_kind
 from bench.envs import registry as envs
@@ -106,8 +105,10 @@ def _need(run: Planned, speeds: dict[tuple[str, str, str, str], float], rates: d
     if spec.cost is not None:
         default = spec.configure(task, _scale(identity.scale), {})
         cost = spec.cost(task, merge(default, {**identity.config, "collection": identity.collection}))
-    disk = EVENTS + (cost.disk * steps if cost else 0)
-    memory: float | None = cost.memory if cost else None
+    total = budget.frames / task.action_repeat
+    replay = cost.replay * min(total, cost.capacity) if cost else 0
+    disk = EVENTS + replay
+    memory: float | None = cost.memory + replay if cost else None
     speed = speeds.get((identity.label, identity.protocol["name"], identity.scale, kind))
     if speed:
         return Need(steps / speed / 3600, memory, disk, "this store")
@@ -164,7 +165,7 @@ def show(console: Console, plan: Plan, forecast: Forecast, every_run: bool = Fal
     needs = list(forecast.needs.values())
     hours, memory = forecast.hours, forecast.at_once([need.memory for need in needs])
     basis = ", ".join(sorted({need.basis for need in needs}))
-    time = "time unknown" if hours is None else f"{clock(hours * 3600)} (h:m:s)"
+    time = "time unknown" if hours is None else f"{hours:.2f} hours"
     console.print(
         f"forecast with {forecast.jobs} at once: {time}, "
         f"memory {'unknown' if memory is None else _bytes(memory)}, "
@@ -175,13 +176,14 @@ def show(console: Console, plan: Plan, forecast: Forecast, every_run: bool = Fal
 
 def _table(plan: Plan, forecast: Forecast) -> Table:
     grid = Table(box=None, pad_edge=False)
-    for name in ("agent", "task", "seeds", "action", "frames", "hours", "memory", "disk", "basis"):
-        grid.add_column(name, justify="right" if name in ("frames", "hours", "memory", "disk") else "left")
+    for name in ("agent", "task", "runs", "action", "frames", "hours", "memory", "disk", "basis"):
+        right = name in ("runs", "frames", "hours", "memory", "disk")
+        grid.add_column(name, justify="right" if right else "left", overflow="fold")
     groups: dict[tuple[str, str, str], list[Planned]] = {}
     for run in plan.runs:
         groups.setdefault((run.identity.label, run.identity.task, run.action), []).append(run)
     for (label, task, action), runs in groups.items():
-        seeds = ",".join(str(run.identity.seed) for run in runs)
+        seeds = str(len(runs))
         frames = f"{runs[0].runtime.budget.frames:,}"
         need = forecast.needs.get(runs[0].path)
         if need is None or action not in WORK:

@@ -35,7 +35,7 @@ def cost(task: Task, config: DecQNConfig) -> Cost:
         one, two, three = config.channels
         products += 225 * 192 * one + 36 * 16 * one * two + 16 * 9 * two * three + 16 * three * config.hidden[0]
     update = 10 * products * config.batch  # online forward and backward, the next observation twice; 2 FLOPs a product
-    return Cost(update / config.steps_per_update, TORCH_PROCESS + config.replay * row_bytes(task), row_bytes(task))
+    return Cost(update / config.steps_per_update, TORCH_PROCESS, row_bytes(task), config.replay)
 
 
 spec = AgentSpec(

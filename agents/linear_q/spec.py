@@ -23,7 +23,7 @@ def supports(task: Task, config: LinearQConfig) -> str | None:
 def cost(task: Task, config: LinearQConfig) -> Cost:
     inputs = row_bytes(task) // 4
     flops = 4 * config.batch * config.features * inputs  # the features of two observations; the rest is small beside it
-    return Cost(flops, NUMPY_PROCESS + config.replay * row_bytes(task), row_bytes(task))
+    return Cost(flops, NUMPY_PROCESS, row_bytes(task), config.replay)
 
 
 spec = AgentSpec(

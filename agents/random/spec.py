@@ -15,7 +15,7 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> AgentConf
 
 
 def cost(task: Task, config: AgentConfig) -> Cost:
-    return Cost(flops=0, memory=NUMPY_PROCESS, disk=0)
+    return Cost(flops=0, memory=NUMPY_PROCESS)
 
 
 spec = AgentSpec(
