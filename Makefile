@@ -31,9 +31,10 @@ lint: setup
 
 solve: setup
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m bench.benchmarks.solve
 
 bench: setup
-	$(BIN)/bench throughput --agents random,linear_q,decqn --tasks toy/reach --scale tiny
+	$(BIN)/python -m bench.benchmarks.hot_paths
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -1,0 +1,190 @@
+"""The code that runs at every step, beside the plainest way to do the same: `make bench`, under a minute on one core.
+
+    python -m bench.benchmarks.hot_paths
+
+Each path is timed against a reference written out here, in turns and in one process, so that a slow machine slows both;
+the reference is never improved. Exit status 1 where a ratio, a time or the memory is over its limit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from gymnasium import spaces
+
+from bench.agents import registry as agents
+from bench.agents.api import Step, Task
+from bench.agents.common.replay import SequenceReplay
+from bench.benchmarks.collector import Collector
+from bench.envs import registry as envs
+from bench.envs.base import observed
+from bench.envs.vector import VectorTask
+from bench.results import tree
+from bench.results.schema import At, Episode
+from bench.results.store import EventLog
+
+STEPS = 100_000  # decisions stored
+BATCH, LENGTH = 16, 64  # windows of image sequences, as world models sample them
+EPISODE = 1000  # decisions
+SAMPLE_LIMIT = 0.010  # seconds, for one batch
+MEMORY_LIMIT = 1.3e9  # bytes, for all steps
+
+
+@dataclass(frozen=True)
+class Result:
+    """A path and its reference in seconds per operation, and how many times the reference's it may take."""
+
+    path: str
+    ours: float
+    naive: float
+    limit: float
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.naive
+
+
+def compare(path: str, limit: float, ours: Callable[[], Any], naive: Callable[[], Any], count: int = 1) -> Result:
+    """Time both, each call doing `count` operations: the best of nine calls each, taken in turns."""
+    best = {ours: float("inf"), naive: float("inf")}
+    for _ in range(9):
+        for call in best:
+            start = time.perf_counter()
+            call()
+            best[call] = min(best[call], time.perf_counter() - start)
+    return Result(path, best[ours] / count, best[naive] / count, limit)
+
+
+def fill() -> tuple[SequenceReplay, float]:
+    """A replay of STEPS decisions seen in 64x64 RGB, and the bytes the process grew by."""
+    task = Task("any", observed({"image": (64, 64, 3)}), spaces.Box(-1, 1, (3,), np.float32), 1, EPISODE, False)
+    replay = SequenceReplay(task, STEPS)
+    images = np.random.default_rng(0).integers(256, size=(16, 1, 64, 64, 3), dtype=np.uint8)
+    action, reward, never = np.zeros((1, 3), np.float32), np.zeros(1, np.float32), np.zeros(1, bool)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    for number in range(STEPS):
+        seen, after = {"image": images[number % 16]}, {"image": images[(number + 1) % 16]}
+        first, end = np.array([number % EPISODE == 0]), np.array([number % EPISODE == EPISODE - 1])
+        replay.add(Step(seen, action, reward, after, first, never, end, np.array([number // EPISODE]), None))
+    return replay, process.memory_info().rss - before
+
+
+def sampling(replay: SequenceReplay) -> Result:
+    """A batch of windows, against one row after the other out of a list (of a tenth as many: far above any cache)."""
+    rng = np.random.default_rng(0)
+    images = replay.gather(np.array([[0, 0]]), STEPS // 10).observation["image"][0]
+    rows = [{"image": image, "action": np.zeros(3, np.float32), "reward": 0.0, "first": False} for image in images]
+
+    def naive() -> dict[str, np.ndarray]:
+        starts = rng.integers(len(rows) - LENGTH, size=BATCH)
+        return {
+            key: np.stack([np.stack([rows[start + offset][key] for offset in range(LENGTH)]) for start in starts])
+            for key in rows[0]
+        }
+
+    def ours() -> Any:
+        return replay.sample(rng, BATCH, LENGTH)
+
+    return compare(f"replay: sample {BATCH}x{LENGTH} images of {STEPS:,}", 0.8, ours, naive)
+
+
+def collecting(count: int = 5000) -> Result:
+    """A decision through the collector, episodes and their rows included, against the bare environment."""
+    name = "toy/reach"
+    spec, task = agents.get("random"), envs.task(name)
+    agent = agents.load(spec)(agents.resolve(spec, task, "tiny", {}, {}), task, 0, "cpu")
+    collector = Collector(VectorTask([envs.make(name)]), agent, lambda *_: None)
+    collector.start()
+    bare = envs.make(name)
+    action = np.zeros((1, 2), np.float32)
+
+    def ours() -> None:
+        for _ in range(count):
+            collector.step(action, None)
+            collector.cut(None)
+
+    def naive() -> None:
+        over = True
+        for number in range(count):
+            if over:
+                bare.reset(seed=number)
+            _, _, terminated, truncated, _ = bare.step(action[0])
+            over = terminated or truncated
+
+    return compare("collector: one decision on toy/reach", 6.0, ours, naive, count)
+
+
+def logging(folder: Path, count: int = 2000) -> Result:
+    """An event row handed to the operating system, against a line of JSON and a flush."""
+    event = Episode(At(123456, 100_000, 400_000, 23_456), 99, 1_234_567, 21.0, 1000, "truncated")
+    log = EventLog(folder / "events.jsonl")
+    plain = open(folder / "plain.jsonl", "w", encoding="utf-8")  # noqa: SIM115 - open over many calls, as the log is
+    document = asdict(event)
+
+    def ours() -> None:
+        for _ in range(count):
+            log.append(event)
+            log.push()
+
+    def naive() -> None:
+        for _ in range(count):
+            plain.write(json.dumps(document) + "\n")
+            plain.flush()
+
+    with plain:
+        result = compare("event rows: one row", 5.0, ours, naive, count)
+    log.close()
+    return result
+
+
+def saving(folder: Path) -> Result:
+    """The state of a small agent (40 arrays, 21 MB) forced to the disk, against np.save of one array as large."""
+    rng = np.random.default_rng(0)
+    state = {f"layer {number}": rng.normal(size=(256, 256)) for number in range(40)}
+    whole = np.stack(list(state.values()))
+
+    def ours() -> None:
+        tree.save(folder / "state", state)
+
+    def naive() -> None:
+        with open(folder / "state.npy", "wb") as file:
+            np.save(file, whole)
+            file.flush()
+            os.fsync(file.fileno())
+
+    return compare("checkpoint: a tree of 21 MB", 5.0, ours, naive)
+
+
+def main() -> None:
+    start = time.perf_counter()
+    replay, grown = fill()
+    memory = max(grown, replay.nbytes)
+    with tempfile.TemporaryDirectory() as folder:
+        results = [sampling(replay), collecting(), logging(Path(folder)), saving(Path(folder))]
+    print(f"{'':<44}{'ours':>12}{'naive':>12}{'ratio':>8}{'limit':>8}")
+    for r in results:
+        print(f"{r.path:<44}{1e3 * r.ours:>9.4f} ms{1e3 * r.naive:>9.4f} ms{r.ratio:>8.2f}{r.limit:>8.2f}")
+    print(f"replay: memory of {STEPS:,} images 64x64x3 {memory / 1e9:.3f} GB, limit {MEMORY_LIMIT / 1e9:.1f} GB")
+    over = [result.path for result in results if result.ratio > result.limit]
+    if results[0].ours > SAMPLE_LIMIT:
+        over.append(f"replay: a batch takes {1e3 * results[0].ours:.1f} ms, limit {1e3 * SAMPLE_LIMIT:.0f} ms")
+    if memory > MEMORY_LIMIT:
+        over.append("replay: memory")
+    print(f"{time.perf_counter() - start:.0f} s")
+    if over:
+        sys.exit("over the limit: " + "; ".join(over))
+
+
+if __name__ == "__main__":
+    main()

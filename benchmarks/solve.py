@@ -1,0 +1,159 @@
+"""Does it learn? Train agents on every toy they support and record what became of it.
+
+    python -m bench.benchmarks.solve            every agent of this suite (`make solve`)
+    python -m bench.benchmarks.solve decqn      one of them; the other rows stay
+
+Writes results/measured/solve.csv, one row per agent and toy. Every row carries a digest of the sources it was measured
+with, and tests/test_solve_record.py fails where those have changed since. `random` is among the agents: the control.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import hashlib
+import importlib.util
+import io
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from bench.agents import registry as agents
+from bench.benchmarks.provenance import device_kind
+from bench.benchmarks.suites import toy
+from bench.envs import registry as envs
+from bench.results import reader
+from bench.results.atomic import write
+from bench.results.reader import Run
+from bench.results.schema import Evaluation
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "results" / "measured" / "solve.csv"
+STORE = ROOT / "build" / "solve"  # one store per agent and state of its sources: an interrupted measurement goes on
+SEEDS = 3
+ENOUGH = 0.8  # of the way from the random policy to the optimum, by every seed
+
+Row = dict[str, str]
+
+
+def pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(agent, toy) for every toy that an agent supports at scale tiny."""
+    for name in names:
+        spec = agents.get(name)
+        for task_id in toy.suite.tasks:
+            task = envs.task(task_id)
+            if spec.supports(task, agents.resolve(spec, task, "tiny", {}, {})) is None:
+                yield name, task_id
+
+
+def sources(name: str) -> str:
+    """Digest of all that decides how `name` learns a toy: its own folder, agents/common, the toys.
+
+    It is taken from what the files say to Python: comments, docstrings and layout leave it as it is.
+    """
+    module = importlib.util.find_spec(agents.get(name).cls.partition(":")[0])
+    assert module is not None and module.origin is not None
+    folders = (Path(module.origin).parent, "*.py"), (ROOT / "agents" / "common", "*.py"), (ROOT / "envs", "toy*.py")
+    files = [path for folder, pattern in folders for path in sorted(folder.rglob(pattern))]
+    said = [(path.name, _said(ast.parse(path.read_bytes()))) for path in files]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+
+
+def _said(node: Any) -> Any:
+    """A syntax tree as JSON values, without docstrings and without what differs between Pythons: empty fields, and
+    empty texts in f-strings."""
+    match node:
+        case ast.JoinedStr():
+            return [_said(each) for each in node.values if not (isinstance(each, ast.Constant) and not each.value)]
+        case ast.AST():
+            said = {name: _said(value) for name, value in ast.iter_fields(node)}
+            return [type(node).__name__, {name: value for name, value in said.items() if value not in (None, [])}]
+        case list():
+            return [_said(each) for each in node if not _is_text(each)]
+        case None | str():
+            return node
+    return repr(node)
+
+
+def _is_text(node: Any) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def measure(name: str, task_id: str) -> Row:
+    """Train as `bench run` does, one run at a time, and say how far each seed came. CalledProcessError where a run did
+    not finish."""
+    command = ["run", "--agents", name, "--suite", "toy", "--tasks", task_id, "--scale", "tiny", "--seeds", str(SEEDS)]
+    command += ["--device", "cpu", "--jobs", "1"]
+    root = STORE / f"{name}-{sources(name)}"
+    subprocess.run([sys.executable, "-m", "bench", *command, "--runs", root], check=True)
+    found = [run for run in reader.runs(root)[0] if run.record.identity.task == task_id]
+    runs = sorted(found, key=lambda run: run.record.identity.seed)
+    scores = [_score(run) for run in runs]
+    random, optimum = toy.suite.references[task_id]
+    ways = [(score - random) / (optimum - random) for score in scores]
+    return {
+        "agent": name,
+        "variant": runs[0].record.identity.variant,
+        "toy": task_id,
+        "scale": "tiny",
+        "seeds": " ".join(str(run.record.identity.seed) for run in runs),
+        "scores": " ".join(f"{score:.3f}" for score in scores),
+        "way": " ".join(f"{way:.3f}" for way in ways),
+        "solved": "yes" if min(ways) >= ENOUGH else "no",
+        "frames": str(runs[0].record.counters["frames"]),
+        "seconds": " ".join(f"{_seconds(run):.0f}" for run in runs),
+        "command": shlex.join(["bench", *command]),
+        "date": datetime.now(UTC).date().isoformat(),
+        "sources": root.name.removeprefix(f"{name}-"),
+        "hardware": device_kind("cpu"),
+    }
+
+
+def _score(run: Run) -> float:
+    """Mean return of the last evaluation."""
+    return mean([event for event in run.events() if isinstance(event, Evaluation)][-1].returns)
+
+
+def _seconds(run: Run) -> float:
+    """Time spent in all sessions of a run, evaluations included."""
+    spans = [(session["start"], session["end"]) for session in run.record.sessions]
+    return sum((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in spans)
+
+
+def recorded(path: Path = OUT) -> dict[tuple[str, str], Row]:
+    """The rows on file by (agent, toy); none where there is no file."""
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        return {(row["agent"], row["toy"]): row for row in csv.DictReader(file)}
+
+
+def record(row: Row, path: Path = OUT) -> None:
+    """Put one row in its place."""
+    rows = {**recorded(path), (row["agent"], row["toy"]): row}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(row), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[key] for key in sorted(rows))
+    write(path, text.getvalue().encode())
+
+
+def main(names: list[str]) -> None:
+    try:
+        wanted = list(pairs(names or sorted(agents.BUILTIN)))
+    except agents.UnknownAgent as error:
+        sys.exit(str(error))
+    for name, task_id in wanted:
+        row = measure(name, task_id)
+        record(row)
+        print(f"{name} on {task_id}: {row['way']} of the way, {'solved' if row['solved'] == 'yes' else 'not solved'}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
