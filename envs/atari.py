@@ -28,8 +28,8 @@ def protocol(name: str) -> dict[str, Any]:
         "action_repeat": REPEAT,
         "reward": "raw game score, summed over the frames of a decision",
         "observation": (
-            f"RGB, maximum of a decision's last two frames, then one resize to {SIZE}x{SIZE} (PIL bilinear, antialiased); "
-            "where the game ends inside a decision, of the last two frames drawn"
+            f"RGB, maximum of a decision's last two frames, then one resize to {SIZE}x{SIZE} "
+            "(PIL bilinear, antialiased); where the game ends inside a decision, of the last two frames drawn"
         ),
         "start": f"0 to {NOOPS} frames of no-op, uniformly drawn by the episode's seed; not counted",
         "terminated": "game over",

@@ -40,18 +40,18 @@ class TaskEnv(gymnasium.Env[Any, Any]):
     then give the same observations, bit for bit, in any process on the same machine.
 
     Observations are dicts with the task's keys; actions are float32 [A] in [-1, 1] or an int. `step` sums the rewards
-    of its frames. Returned arrays are new ones every time. `info["score"]`, where present, is the protocol's raw reward of the step when `reward` is shaped for
-    training.
+    of its frames. Returned arrays are new ones every time. `info["score"]`, where present, is the protocol's raw reward
+    of the step when `reward` is shaped for training.
     """
 
     action_repeat: int  # simulator frames per decision
     episode_steps: int | None  # the time limit in decisions
     terminates: bool  # False where only time limits end an episode
 
-    blind: bool = False  # True: `step` may leave observations blank (zeros), so that a resume replays without rendering
-    continues: bool = (
-        False  # the next reset goes on in the same simulation (a lost life), so history must reach further back
-    )
+    # True: `step` may leave observations blank (zeros), so that a resume replays without rendering.
+    blind: bool = False
+    # The next reset goes on in the same simulation (a lost life), so history must reach further back.
+    continues: bool = False
 
     @abstractmethod
     def fingerprint(self) -> bytes:

@@ -1,7 +1,7 @@
 """The DeepMind Control suite: protocols `dmc-state` and `dmc-vision` version 1.
 
-All of dm_control.suite but its two lqr tasks, whose actions have no bounds, whose episodes have no time limit, and whose
-model is drawn anew each time it is built.
+All of dm_control.suite but its two lqr tasks, whose actions have no bounds, whose episodes have no time limit, and
+whose model is drawn anew each time it is built.
 """
 
 from __future__ import annotations

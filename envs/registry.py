@@ -169,8 +169,8 @@ def protocol(task_id: str) -> dict[str, Any]:
 
 
 def missing(task_id: str, collection: Collection | None = None) -> str | None:
-    """Why the task cannot be played here under these training options, in a sentence with the line that installs what it
-    needs; None where it can."""
+    """Why the task cannot be played here under these training options, in a sentence with the line that installs what
+    it needs; None where it can."""
     family, name = _find(task_id)
     reason = _refused(task_id, family, collection or Collection())
     return reason or family.missing(name)

@@ -42,10 +42,10 @@ class PixelReach(Reach):
 class PixelCatch(TaskEnv):
     """Catch the ball whose colour the first picture shows: 1 if the paddle is under it when the three balls land.
 
-    Only the first picture shows the cue. The first action moves nothing: after it the paddle appears in a place drawn at
-    random, so that neither its place nor anything else in later pictures tells the cue. Then it moves by one place of nine
-    a step. The landing ends the episode. Which colour falls where is the same in every episode: red left, green in the
-    middle, blue right.
+    Only the first picture shows the cue. The first action moves nothing: after it the paddle appears in a place drawn
+    at random, so that neither its place nor anything else in later pictures tells the cue. Then it moves by one place
+    of nine a step. The landing ends the episode. Which colour falls where is the same in every episode: red left, green
+    in the middle, blue right.
 
     Action: left, stay, right.
     """

@@ -39,7 +39,7 @@ _RULES = {
     "reach": f"closeness max(0, 1 - distance) paid every {PAY_EVERY} steps; start and goal uniform in [-1, 1]^2",
     "maze": "1 for the right one of four doors, 0 for a wrong one; start and goal uniform",
     "pixel-reach": f"as toy/reach: paid every {PAY_EVERY} steps",
-    "pixel-catch": "1 if the paddle is under the cued one of three balls as they land; the cue is in the first picture only",
+    "pixel-catch": "1 if the paddle is under the cued one of three balls as they land; only the first picture has the cue",
 }
 
 
@@ -76,8 +76,8 @@ def closeness(x: float, y: float, goal_x: float, goal_y: float) -> float:
 class Reach(TaskEnv):
     """Steer a point to a goal, both drawn uniformly from [-1, 1]^2. Every tenth step pays the closeness to the goal.
 
-    Action: the velocity, in units of 0.1 per step. Observation: point (2), goal (2), fraction of the ten steps since the
-    last payment. Only the time limit ends an episode.
+    Action: the velocity, in units of 0.1 per step. Observation: point (2), goal (2), fraction of the ten steps since
+    the last payment. Only the time limit ends an episode.
     """
 
     action_repeat, episode_steps, terminates = 1, REACH_STEPS, False
@@ -109,8 +109,8 @@ class Reach(TaskEnv):
 class Maze(TaskEnv):
     """Walk through the right one of four doors: that pays 1, a wrong one nothing, and either ends the episode.
 
-    Action: up, down, left, right; a wall holds the walker where it is. Observation: where the walker is, one-hot (49), and
-    which door is the goal, one-hot (4). A walker that finds no door in 60 steps is stopped by the time limit.
+    Action: up, down, left, right; a wall holds the walker where it is. Observation: where the walker is, one-hot (49),
+    and which door is the goal, one-hot (4). A walker that finds no door in 60 steps is stopped by the time limit.
     """
 
     action_repeat, episode_steps, terminates = 1, MAZE_STEPS, True

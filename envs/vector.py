@@ -30,8 +30,8 @@ class VectorTask(VectorEnv[Observation, np.ndarray, np.ndarray]):
     def reset(  # type: ignore[override]
         self, *, seed: Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Open episodes by their seeds, in all environments or in those of options["reset_mask"], bool [E]; the other rows
-        keep their last observation. Returns observations {key: [E, ...]}."""
+        """Open episodes by their seeds, in all environments or in those of options["reset_mask"], bool [E]; the other
+        rows keep their last observation. Returns observations {key: [E, ...]}."""
         mask = [True] * self.num_envs if options is None else options["reset_mask"]
         for env, single in enumerate(self.envs):
             if mask[env]:
@@ -41,11 +41,11 @@ class VectorTask(VectorEnv[Observation, np.ndarray, np.ndarray]):
     def step(
         self, actions: np.ndarray, active: np.ndarray | None = None
     ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One decision in each environment, or in those of `active`, bool [E]: the other rows repeat their last observation
-        with zero reward.
+        """One decision in each environment, or in those of `active`, bool [E]: the other rows repeat their last
+        observation with zero reward.
 
-        Returns observations {key: [E, ...]}, reward float32 [E], terminated and truncated bool [E], and info with "score",
-        float64 [E]: the protocol's raw reward, where `reward` may be shaped for training.
+        Returns observations {key: [E, ...]}, reward float32 [E], terminated and truncated bool [E], and info with
+        "score", float64 [E]: the protocol's raw reward, where `reward` may be shaped for training.
         """
         reward, score = np.zeros(self.num_envs, np.float32), np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
@@ -57,7 +57,7 @@ class VectorTask(VectorEnv[Observation, np.ndarray, np.ndarray]):
         return self._batch(), reward, terminated, truncated, {"score": score}
 
     def resume(self, observation: Observation) -> Observation:
-        """Take `observation` {key: [E, ...]} as the last one of environments that were played elsewhere to where they stand."""
+        """Take `observation` {key: [E, ...]} as the last one of environments that were played on one by one."""
         self._rows = [{key: rows[env] for key, rows in observation.items()} for env in range(self.num_envs)]
         return observation
 

@@ -1,4 +1,4 @@
-"""Every environment is a function of (episode seed, actions): in any process, whatever was played before, drawn or not."""
+"""Every environment is a function of (episode seed, actions): in any process, after any other episode, drawn or not."""
 
 import json
 import subprocess

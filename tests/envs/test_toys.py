@@ -77,8 +77,8 @@ def way(task, score):
 
 @pytest.mark.parametrize("task", ["toy/reach", "toy/pixel-reach"])
 def test_no_sequence_of_actions_reaches_halfway(task):
-    """Start and goal are independent, so under any fixed sequence the point's place tells nothing of the goal: a payment
-    is worth at most that of the best fixed place, the expectation over goals being computed on a fine grid."""
+    """Start and goal are independent, so under any fixed sequence the point's place tells nothing of the goal: a
+    payment is worth at most that of the best fixed place, the expectation over goals being computed on a fine grid."""
     goals = (np.arange(200) + 0.5) / 100 - 1
     best = max(
         np.maximum(0, 1 - np.hypot(x - goals[:, None], y - goals)).mean()
@@ -89,8 +89,8 @@ def test_no_sequence_of_actions_reaches_halfway(task):
 
 
 def test_no_sequence_of_actions_leaves_the_maze_by_the_right_door():
-    """Where a fixed sequence ends depends on the start alone, and start and goal are independent: whichever door it takes is
-    the goal in one case of four. Checked on two hundred sequences."""
+    """Where a fixed sequence ends depends on the start alone, and start and goal are independent: whichever door it
+    takes is the goal in one case of four. Checked on two hundred sequences."""
     generator = np.random.default_rng(0)
     bound = 1 / len(toys.DOORS)
     assert way("toy/maze", bound) < 0.5
@@ -111,8 +111,8 @@ def test_no_sequence_of_actions_leaves_the_maze_by_the_right_door():
 
 
 def test_the_pictures_after_the_first_do_not_tell_the_cue():
-    """So a memoryless policy (and any fixed sequence) moves alike under all three cues, and the place it ends in is right
-    for one of them: a third of the episodes is its best."""
+    """So a memoryless policy (and any fixed sequence) moves alike under all three cues, and the place it ends in is
+    right for one of them: a third of the episodes is its best."""
     generator = np.random.default_rng(0)
     env = PixelCatch()
     for _ in range(20):
