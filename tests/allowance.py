@@ -1,7 +1,7 @@
-"""Each agent family owns 45 core-seconds of `make test`: this plug-in adds up what its tests take, and fails above that.
+"""Each agent family owns 45 core-seconds of `make test`: this plug-in adds up what its tests take and fails above it.
 
-A family's tests lie in tests/agents/<family>/. Their names say which share they use: test_numerics* and test_conformance*
-15 s, test_learning* 20 s, test_resume* 10 s. Processor time counts, children included, not the clock: a busy machine
+A family's tests lie in tests/agents/<family>/. Their names say which share they use: test_learning* 20 s, test_resume*
+10 s, all others 15 s. Processor time counts, children included, not the clock: a busy machine
 changes nothing.
 """
 

@@ -35,6 +35,7 @@ class DecQN(Agent):
         self.target = ValueNetwork(config, task, self.bins).to(device).requires_grad_(False)
         self.target.load_state_dict(self.online.state_dict())
         self.parameters = list(self.online.parameters())
+        self.averages = list(self.target.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate, fused=True)
         self.agent_steps = 0
         self.updates = 0
@@ -55,8 +56,6 @@ class DecQN(Agent):
             return False
         self.update(self.batch())
         self.updates += 1
-        if self.updates % config.target_period == 0:
-            self.target.load_state_dict(self.online.state_dict())
         return True
 
     def batch(self) -> dict[str, Any]:
@@ -87,13 +86,15 @@ class DecQN(Agent):
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averages, self.parameters, self.config.target_rate)
         self.sums += torch.stack([loss.detach(), value.detach().mean(), norm])
         self.summed += 1
 
     @torch.no_grad()
-    def greedy(self, observation: dict[str, Tensor]) -> Tensor:
-        """The best choice per dimension, int64 [E, dimensions]."""
-        return self.online(observation).argmax(dim=2)
+    def greedy(self, observation: dict[str, Tensor], averaged: bool) -> Tensor:
+        """The best choice per dimension, int64 [E, dimensions], to the online network or to its average."""
+        return (self.target if averaged else self.online)(observation).argmax(dim=2)
 
     def metrics(self) -> dict[str, float]:
         if not self.summed:
@@ -136,7 +137,7 @@ class DecQNPolicy(Policy):
 
     def act(self, observation: Observation, first: np.ndarray) -> tuple[np.ndarray, Any]:
         agent, config = self.agent, self.agent.config
-        choice = agent.greedy(agent.tensors(observation)).cpu().numpy()
+        choice = agent.greedy(agent.tensors(observation), averaged=not self.explores).cpu().numpy()
         if self.explores:
             chance = epsilon(agent.agent_steps, config.epsilon_start, config.epsilon_end, config.epsilon_steps)
             choice = greedy_or_random(choice, agent.bins.choices, chance, self.rng)

@@ -21,7 +21,7 @@ class DecQNConfig(AgentConfig):
     discount: float = 0.99  # per agent step [S]
     n_step: int = 3  # decisions per target [S]
     steps_per_update: int = 1  # agent steps collected per update
-    target_period: int = 100  # updates between copies into the target network [S]
+    target_rate: float = 0.01  # per update: how far the target network moves to the online one
     clip: float = 40.0  # largest global norm of the gradient [S]
     double: bool = True  # the online network chooses the next action, the target network rates it [S]
     warmup: int = 1000  # agent steps before the first update [S]
