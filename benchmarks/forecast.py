@@ -1,7 +1,7 @@
 """What a plan needs before it starts: hours, memory, disk, each with what the figure rests on.
 
 Speeds come from runs of the same agent, protocol, scale and device kind in this store; else from measured throughput
-rows of this device kind; else from the agent's FLOPs over a two-second matrix product, and are then marked as an
+rows of this device kind; else from the agent's FLOPs over the rate of matrix products here, and are then marked as an
 estimate.
 """
 
@@ -26,6 +26,7 @@ from bench.envs import registry as envs
 from bench.results import reader
 
 EPISODE = 1000  # decisions that an evaluation episode is counted as at most, where nothing says how long they are
+MATRIX = 0.3  # seconds of matrix products: the forecast stands between a command and its first step
 EVENTS = 4_000_000  # bytes allowed per run for events, telemetry, log and record
 
 
@@ -126,7 +127,7 @@ def _need(run: Planned, speeds: dict[tuple[str, str, str, str], float], rates: d
     if cost is None:
         return Need(None, memory, disk, "unknown")
     if run.runtime.device not in rates:
-        rates[run.runtime.device] = throughput.matrix_rate(run.runtime.device)
+        rates[run.runtime.device] = throughput.matrix_rate(run.runtime.device, MATRIX)
     seconds = steps * cost.flops / rates[run.runtime.device] + (steps + evaluation) / _environment_rate(identity.task)
     return Need(seconds / 3600, memory, disk, "estimate")
 
