@@ -3,8 +3,8 @@
     python -m bench.benchmarks.random_scores    (54 tasks, 20 episodes each: ten minutes on one core)
 
 Writes results/measured/random.csv, one row per task; random.md there explains what lies far from the published scores.
-`z` is the difference to the published score in standard errors: of our mean alone for the games, whose publication gives
-no spread; of both means for the control tasks. For these nobody published a random policy: beside them stands the
+`z` is the difference to the published score in standard errors: of our mean alone for the games, whose publication
+gives no spread; of both means for the control tasks. For these nobody published a random policy: beside them stands the
 nearest thing, an untrained TD-MPC2 evaluated at frame 0.
 """
 

@@ -39,7 +39,7 @@ _RULES = {
     "reach": f"closeness max(0, 1 - distance) paid every {PAY_EVERY} steps; start and goal uniform in [-1, 1]^2",
     "maze": "1 for the right one of four doors, 0 for a wrong one; start and goal uniform",
     "pixel-reach": f"as toy/reach: paid every {PAY_EVERY} steps",
-    "pixel-catch": "1 if the paddle is under the cued one of three balls as they land; only the first picture has the cue",
+    "pixel-catch": "1 if the paddle is under the cued one of three balls as they land; the cue is in the first picture",
 }
 
 
