@@ -18,7 +18,7 @@ class DecQNConfig(AgentConfig):
     )  # of the convolutions (8x8/4, 4x4/2, 3x3/1) where there are images [Mnih 2015]
     learning_rate: float = 1e-4  # Adam [S]
     batch: int = 256  # windows per update [S]
-    discount: float = 0.99  # per agent step [S]
+    discount: float = 0.99  # per agent step [S]; less in short episodes: spec.py
     n_step: int = 3  # decisions per target [S]
     steps_per_update: int = 1  # agent steps collected per update
     target_rate: float = 0.01  # per update: how far the target network moves to the online one

@@ -14,10 +14,10 @@ SCALES: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
     "small": {"hidden": (256, 256), "batch": 128, "learning_rate": 3e-4, "replay": 200_000},
     "tiny": {
-        "hidden": (64, 64),
+        "hidden": (128, 128),
         "channels": (8, 16, 16),
         "batch": 64,
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-4,
         "replay": 50_000,
         "warmup": 500,
         "epsilon_steps": 4000,

@@ -66,10 +66,10 @@ def test_exploration_has_its_rate():
 
 
 def test_parameter_counts():
-    assert sum(p.numel() for p in built().parameters) == (4 + 1) * 64 + (64 + 1) * 64 + (64 + 1) * 2 * 3
+    assert sum(p.numel() for p in built().parameters) == (4 + 1) * 128 + (128 + 1) * 128 + (128 + 1) * 2 * 3
     image = built("counter/image-discrete")
     convolutions = (8 * 8 * 3 + 1) * 8 + (4 * 4 * 8 + 1) * 16 + (3 * 3 * 16 + 1) * 16
-    assert sum(p.numel() for p in image.parameters) == convolutions + 257 * 64 + 65 * 64 + 65 * 5
+    assert sum(p.numel() for p in image.parameters) == convolutions + 257 * 128 + 129 * 128 + 129 * 5
 
 
 @pytest.mark.parametrize("double", [True, False])
