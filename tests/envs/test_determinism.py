@@ -21,6 +21,7 @@ EVERY_DAY = {
     "dmc-state/reacher_hard": 60,  # moves its target's geometry at the start
     "dmc-vision/cartpole_swingup": 8,
     "carracing/v3": 25,
+    "takecover/v1": 60,
     "gym:CartPole-v1": 60,
     "gym:Pendulum-v1": 60,
 }
