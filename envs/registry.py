@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium import spaces
 
 from bench.agents.api import Collection, Task
-from bench.envs import any_gym, atari, carracing, dmc, toy_pixels, toys
+from bench.envs import any_gym, atari, carracing, dmc, takecover, toy_pixels, toys
 from bench.envs.base import TaskEnv, UnknownTask, observed
 
 _SHIPPED = Path(__file__).with_name("spaces.json")  # tests/envs/test_registry.py compares it with the simulators
@@ -58,6 +58,9 @@ _FAMILIES = {
     ),
     "carracing": _Family(
         lambda _: carracing.protocol(), lambda *_: carracing.RacingEnv(), lambda _: carracing.missing()
+    ),
+    "takecover": _Family(
+        lambda _: takecover.protocol(), lambda *_: takecover.CoverEnv(), lambda _: takecover.missing()
     ),
     "toy": _Family(toys.protocol, lambda name, _: _TOYS[name](), lambda _: None),
     "gym": _Family(any_gym.protocol, lambda name, _: any_gym.GymEnv(name), any_gym.missing),

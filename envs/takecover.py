@@ -28,8 +28,10 @@ def protocol() -> dict[str, Any]:
         "action_repeat": 1,
         "actions": "0 moves left, 1 stays, 2 moves right",
         "reward": "1 per tic, the one of the player's death included",
-        "observation": f"RGB 320x240 without status bar, one resize to {SIZE}x{SIZE} (PIL bilinear, antialiased); at death "
-        "the last picture drawn",
+        "observation": (
+            f"RGB 320x240 without status bar, one resize to {SIZE}x{SIZE} (PIL bilinear, antialiased); "
+            "at death the last picture drawn"
+        ),
         "start": "the game's random numbers start from the episode's seed",
         "terminated": "the player's death",
         "truncated": f"after {STEPS} tics",
@@ -97,7 +99,7 @@ class CoverEnv(TaskEnv):
             + (thing.velocity_x, thing.velocity_y, thing.velocity_z)
             for thing in self._state.objects
         ]
-        return hashlib.sha256(repr((things, list(self._state.game_variables), self._steps)).encode()).digest()
+        return hashlib.sha256(repr((things, self._state.game_variables, self._steps)).encode()).digest()
 
     def close(self) -> None:
         self._game.close()
@@ -107,14 +109,13 @@ def _start(game: Any, engine: Path) -> None:
     """Start the game's process so that it leaves nothing behind, not even where this process is killed.
 
     Left to itself it litters the working directory, dies of the Ctrl-C that is meant for the run, and outlives a killed
-    parent together with their shared memory. So it starts in a folder that is gone at once, in a session of its own, with
-    the kernel's order to die with its parent; and the memory, which both hold open by then, loses its name.
+    parent together with their shared memory. So it starts in a folder that is gone at once, in a session of its own,
+    with the kernel's order to die with its parent; and the memory, which both hold open by then, loses its name.
     """
     with tempfile.TemporaryDirectory() as folder:
         starter = Path(folder, "start")
-        starter.write_text(
-            f'#!/bin/sh\ncd {shlex.quote(folder)} && exec setsid setpriv --pdeathsig KILL {shlex.quote(str(engine))} "$@"\n'
-        )
+        command = f'exec setsid setpriv --pdeathsig KILL {shlex.quote(str(engine))} "$@"'
+        starter.write_text(f"#!/bin/sh\ncd {shlex.quote(folder)} && {command}\n")
         starter.chmod(0o700)
         game.set_vizdoom_path(str(starter))
         game.set_doom_config_path(os.devnull)

@@ -33,7 +33,7 @@ def doctor() -> None:
     print(f"GPU: {_gpu()}")
     for distribution, module, purpose in _NEEDS:
         print(f"{distribution}: {_state(distribution, module)} ({purpose})")
-    for protocol in ("toy", "atari", "dmc-state", "dmc-vision", "carracing"):
+    for protocol in ("toy", "atari", "dmc-state", "dmc-vision", "carracing", "takecover"):
         example = next(task for task in envs.known() if task.startswith(f"{protocol}/"))
         print(f"tasks {protocol}/*: {envs.missing(example) or 'ready'}")
     for kind, module_ in (("agent", registry), ("suite", suites)):

@@ -22,6 +22,7 @@ BUILTIN = {
     "dmc-pixels": "bench.benchmarks.suites.dmc_pixels:suite",
     "dmc-proprio": "bench.benchmarks.suites.dmc_proprio:suite",
     "dmc-vision": "bench.benchmarks.suites.dmc_vision:suite",
+    "takecover": "bench.benchmarks.suites.takecover:suite",
     "toy": "bench.benchmarks.suites.toy:suite",
 }
 

@@ -22,6 +22,7 @@ COUNTS = {
     "dmc-pixels": 12,
     "dmc-proprio": 18,
     "dmc-vision": 20,
+    "takecover": 1,
     "toy": 4,
 }
 
