@@ -87,11 +87,14 @@ def _is_text(node: Any) -> bool:
 
 def measure(name: str, task_id: str) -> Row:
     """Train as `bench run` does, one run at a time, and say how far each seed came. CalledProcessError where a run did
-    not finish."""
+    not finish, RuntimeError where the sources did not stay as they were."""
     command = ["run", "--agents", name, "--suite", "toy", "--tasks", task_id, "--scale", "tiny", "--seeds", str(SEEDS)]
     command += ["--device", "cpu", "--jobs", "1"]
-    root = STORE / f"{name}-{sources(name)}"
+    digest = sources(name)
+    root = STORE / f"{name}-{digest}"
     subprocess.run([sys.executable, "-m", "bench", *command, "--runs", root], check=True)
+    if sources(name) != digest:  # every run starts a process of its own, which reads the sources anew
+        raise RuntimeError(f"the sources of {name} changed while it was measured; type the same command again")
     found = [run for run in reader.runs(root)[0] if run.record.identity.task == task_id]
     runs = sorted(found, key=lambda run: run.record.identity.seed)
     scores = [_score(run) for run in runs]
@@ -110,7 +113,7 @@ def measure(name: str, task_id: str) -> Row:
         "seconds": " ".join(f"{_seconds(run):.0f}" for run in runs),
         "command": shlex.join(["bench", *command]),
         "date": datetime.now(UTC).date().isoformat(),
-        "sources": root.name.removeprefix(f"{name}-"),
+        "sources": digest,
         "hardware": device_kind("cpu"),
     }
 
