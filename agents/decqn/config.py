@@ -10,7 +10,7 @@ from bench.agents.api import AgentConfig
 @dataclass(frozen=True)
 class DecQNConfig(AgentConfig):
     bins: int = 3  # choices per dimension of a Box action: -1, 0, 1 [S]
-    hidden: tuple[int, ...] = (512, 512)  # units per layer of the value network [S: 2 layers]
+    hidden: tuple[int, ...] = (512, 512)  # SiLU units per layer of the value network [S: 2 layers]
     channels: tuple[int, ...] = (
         32,
         64,

@@ -29,7 +29,7 @@ class ValueNetwork(nn.Module):
             size += three * 4 * 4  # 64 -> 15 -> 6 -> 4 pixels
         layers: list[nn.Module] = []
         for width in config.hidden:
-            layers += [nn.Linear(size, width), nn.ReLU()]
+            layers += [nn.Linear(size, width), nn.SiLU()]
             size = width
         self.head = nn.Sequential(*layers, nn.Linear(size, bins.dimensions * bins.choices))
 
