@@ -82,6 +82,13 @@ def test_to_the_death_a_function_of_seed_and_actions(env):
     play.trace(env, 7, 2100)
     assert play.trace(env, 5, 2100) == fresh
 
+    env.reset(seed=5)
+    last = len(fresh) - 2
+    for number, action in enumerate(play.actions(env, 5, 2100)[:last], 1):
+        env.blind = number < last
+        observation, *_ = env.step(action)
+    assert play.digest(env, observation) == fresh[last][0], "a blind replay ends elsewhere"
+
 
 @needs_game
 @pytest.mark.parametrize("number, said", [(signal.SIGINT, "9.0\n"), (signal.SIGKILL, "")])
