@@ -17,7 +17,7 @@ from bench.envs.base import MissingExtra, TaskEnv, Transition, observed
 
 STEPS = 2100  # decisions of an episode, at most: a minute of the game's 35 tics a second
 SIZE = 64  # pixels, of the square picture
-_INSTALL = "pip install 'wm-bench[vizdoom]', or: pip install 'vizdoom>=1.3,<2'"
+_INSTALL = "pip install 'vizdoom>=1.3,<2' (this suite's extra vizdoom)"
 
 
 def protocol() -> dict[str, Any]:
