@@ -16,38 +16,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from gymnasium import spaces
 
 from bench.agents import registry
-from bench.agents.api import Agent, AgentConfig, AgentSpec, Observation, Policy, Step, Task
+from bench.agents.api import Agent, AgentConfig, AgentSpec, Mode, Observation, Policy, Scale, Step, Task
 from bench.agents.common.config import as_dict
 from bench.agents.common.names import unknown
 from bench.agents.common.tree import copied, difference
+from bench.agents.counter import LENGTHS, TASKS, Counter
 
-LENGTHS = (7, 12, 5)  # decisions of the counter's episodes, in turn; even episodes terminate, odd ones are truncated
 STEPS = 160  # vector steps of a check that needs learning to have begun
 UNITS = 8  # of learning between two vector steps: a check sees whether work is done, not whether it helps
-SCREEN, PIXELS = "image", (64, 64, 3)
-
-
-def _task(name: str, key: str, action: spaces.Box | spaces.Discrete) -> Task:
-    space = spaces.Box(0, 255, PIXELS, np.uint8) if key == SCREEN else spaces.Box(-np.inf, np.inf, (4,), np.float32)
-    return Task(f"counter/{name}", spaces.Dict({key: space}), action, 1, max(LENGTHS), True)
-
-
-_BOX = spaces.Box(-1, 1, (2,), np.float32)
-TASKS = {
-    task.id: task
-    for task in (
-        _task("vector-box", "vector", _BOX),
-        _task("vector-discrete", "vector", spaces.Discrete(5)),
-        _task("image-box", SCREEN, _BOX),
-        _task("image-discrete", SCREEN, spaces.Discrete(5)),
-    )
-}
 
 
 class Result(NamedTuple):
@@ -66,43 +48,6 @@ class Violation(AssertionError):
 def require(condition: bool | np.bool_, message: str) -> None:
     if not condition:
         raise Violation(message)
-
-
-class Counter:
-    """E environments in which observation i of episode k shows (k, i), and the reward depends on the action."""
-
-    def __init__(self, task: Task, envs: int):
-        self.task, self.envs = task, envs
-        self.episode = np.arange(envs)
-        self.at = np.zeros(envs, int)
-
-    def observe(self) -> Observation:
-        numbers = np.stack([self.episode % 256, self.at], axis=1)
-        if SCREEN in self.task.observation.spaces:
-            image = np.zeros((self.envs, *PIXELS), np.uint8)
-            image[:, :8, :8, :2] = numbers[:, None, None]
-            image[np.arange(self.envs), self.at * 5] = 255
-            return {SCREEN: image}
-        return {"vector": np.concatenate([numbers / 16, np.cos(numbers)], axis=1).astype(np.float32)}
-
-    def step(self, action: np.ndarray, extras: Any) -> Step:
-        observation, first, episode = self.observe(), self.at == 0, self.episode.copy()
-        reward = action.reshape(self.envs, -1).mean(axis=1).astype(np.float32) + (self.at % 3 == 0)
-        self.at = self.at + 1
-        following = self.observe()
-        end = self.at >= np.array([LENGTHS[k % len(LENGTHS)] for k in self.episode])
-        step = Step(
-            observation, action, reward.astype(np.float32), following, first,
-            end & (episode % 2 == 0), end & (episode % 2 == 1), episode, extras,
-        )  # fmt: skip
-        self.cut(end)
-        return step
-
-    def cut(self, end: np.ndarray | None) -> None:
-        if end is not None and end.any():
-            end = end & (self.at > 0)
-            self.at = np.where(end, 0, self.at)
-            self.episode = np.where(end, self.episode.max() + np.cumsum(end), self.episode)
 
 
 class Subject:
@@ -150,7 +95,7 @@ def run(label: str, tasks: list[str] | None = None) -> Iterator[Result]:
         supported += len(results) > 1
         yield from results
     if not tasks:
-        yield _try("supports a task", lambda: require(supported, "it supports none of: " + ", ".join(TASKS)))
+        yield _try("supports a task", lambda: require(supported > 0, "it supports none of: " + ", ".join(TASKS)))
 
 
 def _on(spec: AgentSpec, task: Task, diff: Mapping[str, Any]) -> Iterator[Result]:
@@ -209,8 +154,8 @@ def _config_is_frozen_json_and_knows_no_budget(spec: AgentSpec, config: AgentCon
             field.name not in ("budget", "frames", "total_steps", "total_frames"),
             f"field {field.name!r} depends on the budget",
         )
-    for scale in ("paper", "small", "tiny"):
-        json.dumps(as_dict(spec.configure(task, scale, {})), allow_nan=False)  # type: ignore[arg-type]
+    for scale in get_args(Scale):
+        json.dumps(as_dict(spec.configure(task, scale, {})), allow_nan=False)
     for name, diff in spec.variants.items():
         registry.resolve(spec, task, "tiny", diff, {})
         require(":" not in name and "," not in name, f"variant {name!r} cannot be typed on the command line")
@@ -218,9 +163,9 @@ def _config_is_frozen_json_and_knows_no_budget(spec: AgentSpec, config: AgentCon
 
 def _actions_fit_the_space(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
     subject = Subject(spec, config, task).play(3)
-    for mode in ("explore", "evaluate", "react"):
+    for mode in get_args(Mode):
         for envs in (1, 3):
-            policy, counter = subject.agent.policy(envs, 5, mode), Counter(task, envs)  # type: ignore[arg-type]
+            policy, counter = subject.agent.policy(envs, 5, mode), Counter(task, envs)
             for _ in range(2 * max(LENGTHS)):
                 action, extras = policy.act(counter.observe(), counter.at == 0)
                 _fits(action, task, envs, f"act() in mode {mode!r} with {envs} environments")
@@ -239,6 +184,11 @@ def _fits(action: Any, task: Task, envs: int, where: str) -> None:
     require(inside, f"{where} leaves the action space")
 
 
+def _the_forecast_has_its_costs(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
+    for value in spec.cost(task, config) if spec.cost else ():
+        require(math.isfinite(value) and value >= 0, f"cost() gives {value!r}")
+
+
 def _rows_that_are_first_start_afresh(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
     """Two policies of one seed see different episodes, then the same first observation."""
     agent = Subject(spec, config, task).play(3).agent
@@ -249,7 +199,7 @@ def _rows_that_are_first_start_afresh(spec: AgentSpec, config: AgentConfig, task
         for _ in range(min(LENGTHS) - 1):
             counter.step(*policy.act(counter.observe(), counter.at == 0))
         actions.append(policy.act(Counter(task, 2).observe(), np.ones(2, bool))[0])
-    require(np.array_equal(*actions), "act() with `first` set depends on the episode before")
+    require(np.array_equal(actions[0], actions[1]), "act() with `first` set depends on the episode before")
 
 
 def _observe_leaves_its_step_alone(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
@@ -290,21 +240,21 @@ def _replay_is_aligned(spec: AgentSpec, config: AgentConfig, task: Task) -> None
     subject = Subject(spec, config, task)
     if not isinstance(subject.agent.replay, SequenceReplay):
         return
-    counter, seen = subject.counter, {}
+    counter = subject.counter
+    seen: dict[int, list[tuple[Observation, np.ndarray, np.ndarray]]] = {}
     for _ in range(3 * max(LENGTHS)):
         action, extras = subject.policy.act(counter.observe(), counter.at == 0)
         step = counter.step(action, extras)
         for env, number in enumerate(step.episode):
-            seen.setdefault(int(number), []).append(
-                (_row(step.observation, env), action[env], step.reward[env], step.next_observation, env)
-            )
+            observation = {key: value[env] for key, value in step.observation.items()}
+            seen.setdefault(int(number), []).append((observation, action[env], step.reward[env]))
         counter.cut(subject.agent.observe(step))
     replay = subject.agent.replay
     window = replay.gather(replay.starts(1), 1)
     place: dict[int, int] = {}
     for row in np.flatnonzero(~window.last[:, 0]):
         number = int(window.episode[row, 0])
-        observation, action, reward, _, _ = seen[number][place.setdefault(number, 0)]
+        observation, action, reward = seen[number][place.setdefault(number, 0)]
         place[number] += 1
         stored = {key: value[row, 0] for key, value in window.observation.items()}
         aligned = (
@@ -315,11 +265,7 @@ def _replay_is_aligned(spec: AgentSpec, config: AgentConfig, task: Task) -> None
         require(
             aligned, "the replay's rows do not hold the action chosen on their observation and the reward that followed"
         )
-    require(sum(place.values()) == sum(map(len, seen.values())), "the replay does not hold every step")
-
-
-def _row(observation: Observation, env: int) -> Observation:
-    return {key: value[env] for key, value in observation.items()}
+    require(sum(place.values()) == sum(len(steps) for steps in seen.values()), "the replay does not hold every step")
 
 
 def _learn_stops_and_then_changes_nothing(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
@@ -368,11 +314,12 @@ def _resumed_equals_uninterrupted(spec: AgentSpec, config: AgentConfig, task: Ta
     whole, after = Subject(spec, config, task).play(STEPS), STEPS // 3
     killed = Subject(spec, config, task).play(STEPS - after)
     with tempfile.TemporaryDirectory() as folder:
-        manifest = killed.agent.replay and json.loads(json.dumps(killed.agent.replay.flush(Path(folder))))
+        replay = killed.agent.replay
+        manifest = None if replay is None else json.loads(json.dumps(replay.flush(Path(folder))))
         state, place = copied(killed.state()), (killed.counter.at, killed.counter.episode)
         killed.play(5)  # what happens after a checkpoint is not in it
         resumed = Subject(spec, config, task)
-        if resumed.agent.replay is not None:
+        if resumed.agent.replay is not None and manifest is not None:
             resumed.agent.replay.restore(Path(folder), manifest)
         resumed.agent.load_state_dict(state["agent"])
         resumed.policy.load_state_dict(state["policy"])
@@ -414,9 +361,7 @@ def _its_world_model_goes_on_where_it_stopped(spec: AgentSpec, config: AgentConf
     for _ in range(context + horizon):
         first.append(counter.at == 0)
         observations.append(counter.observe())
-        discrete = isinstance(task.action, spaces.Discrete)
-        drawn = rng.integers(task.action.n, size=batch) if discrete else rng.uniform(-1, 1, (batch, *task.action.shape))  # type: ignore[union-attr]
-        actions.append(drawn if discrete else drawn.astype(np.float32))
+        actions.append(_draw(task, rng, batch))
         counter.step(actions[-1], None)
     seen = {key: torch.from_numpy(np.stack([o[key] for o in observations[:context]], 1)) for key in observations[0]}
     action = torch.from_numpy(np.stack(actions, 1))
@@ -440,8 +385,15 @@ def _its_world_model_goes_on_where_it_stopped(spec: AgentSpec, config: AgentConf
     )
 
 
+def _draw(task: Task, rng: np.random.Generator, count: int) -> np.ndarray:
+    if isinstance(task.action, spaces.Discrete):
+        return rng.integers(task.action.n, size=count)
+    return rng.uniform(-1, 1, (count, *task.action.shape)).astype(np.float32)
+
+
 CHECKS = (
     _config_is_frozen_json_and_knows_no_budget,
+    _the_forecast_has_its_costs,
     _actions_fit_the_space,
     _rows_that_are_first_start_afresh,
     _observe_leaves_its_step_alone,

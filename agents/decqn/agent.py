@@ -87,7 +87,7 @@ class DecQN(Agent):
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(self.averages, self.parameters, self.config.target_rate)
+            torch._foreach_lerp_(self.averages, self.parameters, self.config.target_rate)  # type: ignore[arg-type]
         self.sums += torch.stack([loss.detach(), value.detach().mean(), norm])
         self.summed += 1
 

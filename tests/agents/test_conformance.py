@@ -8,6 +8,7 @@ import torch
 
 from bench.agents import conformance, registry
 from bench.agents.api import Dream, ModelSpec, WorldModel
+from bench.agents.counter import LENGTHS, TASKS, Counter
 from bench.agents.linear_q.agent import LinearQ
 from bench.tests.agents import wrong_agents
 
@@ -76,13 +77,13 @@ def test_an_unknown_task_names_the_nearest():
 
 
 def test_the_counter_tells_episode_and_place():
-    counter = conformance.Counter(conformance.TASKS["counter/vector-discrete"], 2)
+    count = Counter(TASKS["counter/vector-discrete"], 2)
     places = set()
     for _ in range(60):
-        step = counter.step(np.zeros(2, np.int64), None)
+        step = count.step(np.zeros(2, np.int64), None)
         now, later = (np.rint(o["vector"][:, :2] * 16).astype(int) for o in (step.observation, step.next_observation))
         assert np.array_equal(now[:, 0], step.episode)
         assert np.array_equal(later, now + [0, 1])
         assert np.array_equal(step.first, now[:, 1] == 0)
         places |= set(now[:, 1].tolist())
-    assert places == set(range(max(conformance.LENGTHS)))
+    assert places == set(range(max(LENGTHS)))

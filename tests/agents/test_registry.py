@@ -9,7 +9,7 @@ import pytest
 from bench.agents import registry
 from bench.agents.api import AgentConfig, Collection
 from bench.agents.common.config import as_dict
-from bench.agents.conformance import TASKS
+from bench.agents.counter import TASKS
 from bench.agents.decqn.config import DecQNConfig
 
 TASK = TASKS["counter/vector-box"]

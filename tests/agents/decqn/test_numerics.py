@@ -10,12 +10,13 @@ from bench.agents.common.exploration import epsilon, greedy_or_random
 from bench.agents.common.hostsync import no_host_sync
 from bench.agents.common.nstep import n_step
 from bench.agents.common.replay import SequenceReplay
+from bench.agents.counter import TASKS
 from bench.agents.decqn.agent import DecQN
 from bench.tests.agents.counter import VECTOR, steps
 
 
 def built(task_id: str = "counter/vector-box", **diff: object) -> DecQN:
-    task = conformance.TASKS[task_id]
+    task = TASKS[task_id]
     spec = registry.get("decqn")
     config = registry.resolve(spec, task, "tiny", {"warmup": 20, "batch": 16, **diff}, {})
     subject = conformance.Subject(spec, config, task)
@@ -48,7 +49,7 @@ def test_a_window_over_a_stopped_episode_is_not_valid():
 
 
 def test_bins_are_inverted_by_choice():
-    box, discrete = (conformance.TASKS[f"counter/vector-{kind}"].action for kind in ("box", "discrete"))
+    box, discrete = (TASKS[f"counter/vector-{kind}"].action for kind in ("box", "discrete"))
     bins = Bins(box, 5)
     choices = np.stack(np.meshgrid(range(5), range(5)), -1).reshape(-1, 2)
     assert np.array_equal(bins.choice(bins.actions(choices)), choices)
