@@ -320,6 +320,7 @@ def _resumed_equals_uninterrupted(spec: AgentSpec, config: AgentConfig, task: Ta
         killed.play(5)  # what happens after a checkpoint is not in it
         resumed = Subject(spec, config, task)
         if resumed.agent.replay is not None and manifest is not None:
+            resumed.agent.replay.prune(Path(folder), [manifest])
             resumed.agent.replay.restore(Path(folder), manifest)
         resumed.agent.load_state_dict(state["agent"])
         resumed.policy.load_state_dict(state["policy"])

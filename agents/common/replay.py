@@ -12,10 +12,11 @@ training rewrites (latents, priorities) are declared as `Dense` and written back
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from gymnasium import spaces
@@ -63,7 +64,6 @@ class SequenceReplay(Replay):
         self._keys = {key: f"observation.{key}" for key in task.observation.spaces}
         self._streams = [_Stream(self._layout, self.dense, capacity // envs) for _ in range(envs)]
         self._flushes = 0
-        self._needed: list[list[str]] = [[], []]  # files of the last two flushes
 
     def __len__(self) -> int:
         """Rows held."""
@@ -173,36 +173,33 @@ class SequenceReplay(Replay):
     def flush(self, folder: Path) -> State:
         """Append new rows to `folder`/<env>/<chunk>.<column>.bin; dense columns go whole into files of this flush.
 
-        Files are removed once neither this flush nor the two before it need them: the two checkpoints that are kept
-        while this one is being written stay readable.
+        The manifest names every file it needs with the CRC-32 of the bytes it counts; `prune` removes the others.
         """
         self._flushes += 1
         for env, stream in enumerate(self._streams):
             (folder / str(env)).mkdir(parents=True, exist_ok=True)
             stream.flush(folder / str(env), self._flushes)
-        files = self._files()
-        self._needed.append(files)
-        self._remove_all_but(folder, {name for needed in self._needed for name in needed})
-        previous = self._needed[-2]
-        self._needed = self._needed[-2:]
-        for path in (*(folder / str(env) for env in range(len(self._streams))), folder):
-            _sync(path)
+            _sync(folder / str(env))
+        _sync(folder)
+        sums = {
+            f"{env}/{name}": stream.sums[name]
+            for env, stream in enumerate(self._streams)
+            for name in stream.files(self._flushes)
+        }
         spans = [[stream.tail, stream.head] for stream in self._streams]
-        return {"layout": _describe(self._layout), "flush": self._flushes, "streams": spans, "previous": previous}
+        return {"layout": _describe(self._layout), "flush": self._flushes, "streams": spans, "files": sums}
 
     def restore(self, folder: Path, manifest: State) -> None:
         if manifest["layout"] != _describe(self._layout) or len(manifest["streams"]) != len(self._streams):
             raise ValueError(f"the replay under {folder} has other columns or environments than this agent's")
         self._flushes = manifest["flush"]
         for env, (stream, (tail, head)) in enumerate(zip(self._streams, manifest["streams"], strict=True)):
+            mine = {name: crc for name, crc in manifest["files"].items() if name.partition("/")[0] == str(env)}
+            stream.sums = {name.partition("/")[2]: crc for name, crc in mine.items()}
             stream.restore(folder / str(env), self._flushes, tail, head)
-        self._needed = [list(manifest["previous"]), self._files()]
-        self._remove_all_but(folder, {name for needed in self._needed for name in needed})
 
-    def _files(self) -> list[str]:
-        return [f"{env}/{name}" for env, stream in enumerate(self._streams) for name in stream.files(self._flushes)]
-
-    def _remove_all_but(self, folder: Path, needed: set[str]) -> None:
+    def prune(self, folder: Path, manifests: Sequence[State]) -> None:
+        needed = {name for manifest in manifests for name in manifest["files"]}
         for path in folder.glob("*/*.bin"):
             if path.relative_to(folder).as_posix() not in needed:
                 path.unlink()
@@ -217,6 +214,7 @@ class _Stream:
         self.chunks: list[dict[str, np.ndarray]] = []
         self.tail = self.head = self.flushed = 0
         self.starts: list[int] = []  # the first row held of every episode held
+        self.sums: dict[str, int] = {}  # CRC-32 of what was flushed to each file
 
     def append(self, first: bool) -> tuple[dict[str, np.ndarray], int]:
         """The chunk and the offset of a new row."""
@@ -260,21 +258,21 @@ class _Stream:
             first = self.tail + index * self.size
             yield first // self.size, chunk, min(self.size, self.head - first)
 
-    def files(self, flush: int) -> list[str]:
-        return [
-            self._file(number, name, flush) for number, _, filled in self._pieces() if filled for name in self.layout
-        ]
-
     def _file(self, number: int, name: str, flush: int) -> str:
         return f"{number}.{name}-{flush}.bin" if name in self.dense else f"{number}.{name}.bin"
 
     def flush(self, folder: Path, flush: int) -> None:
+        sums = {}
         for number, chunk, filled in self._pieces():
             for name, array in chunk.items():
                 begin = 0 if name in self.dense else min(max(self.flushed - number * self.size, 0), filled)
+                file = self._file(number, name, flush)
+                sums[file] = self.sums[file] if begin else 0
                 if begin < filled:
-                    _write(folder / self._file(number, name, flush), array, begin, filled)
-        self.flushed = self.head
+                    data = _bytes(array, begin, filled)
+                    sums[file] = crc32(data, sums[file])
+                    _write(folder / file, data, begin * array[:1].nbytes)
+        self.sums, self.flushed = sums, self.head
 
     def restore(self, folder: Path, flush: int, tail: int, head: int) -> None:
         self.chunks, self.starts, self.tail, self.head, self.flushed = [], [], tail, head, head
@@ -282,7 +280,8 @@ class _Stream:
             self._grow()
             filled = min(self.size, head - first)
             for name, array in self.chunks[-1].items():
-                _read(folder / self._file(first // self.size, name, flush), array, filled)
+                file = self._file(first // self.size, name, flush)
+                _read(folder / file, array, filled, self.sums[file])
             flags = self.chunks[-1]["row"]["first"][:filled]
             self.starts += [first + int(at) for at in np.flatnonzero(flags)]
         if head > tail and self.starts[:1] != [tail]:
@@ -312,26 +311,32 @@ def _describe(layout: Mapping[str, np.dtype]) -> str:
     return str({name: (str(dtype.base), dtype.shape) for name, dtype in layout.items()})
 
 
-def _write(path: Path, array: np.ndarray, begin: int, end: int) -> None:
-    """Rows `begin` ... `end` of `array` at their place in the file, which then ends there, on the disk itself."""
+def _bytes(array: np.ndarray, begin: int, end: int) -> memoryview:
+    """Rows `begin` ... `end` as they go to a file."""
+    return np.ascontiguousarray(array[begin:end]).reshape(-1).view(np.uint8).data
+
+
+def _write(path: Path, data: memoryview, offset: int) -> None:
+    """`data` at `offset` of the file, which then ends there, on the disk itself."""
     with open(path, "r+b" if path.exists() else "xb") as file:
-        file.seek(begin * array[:1].nbytes)
-        file.write(array[begin:end].view(np.uint8).data if array.dtype.names is None else array[begin:end].tobytes())
+        file.seek(offset)
+        file.write(data)
         file.truncate()
         file.flush()
         os.fsync(file.fileno())
 
 
-def _read(path: Path, array: np.ndarray, rows: int) -> None:
-    """The first `rows` rows of `array` from the file, which is cut there."""
+def _read(path: Path, array: np.ndarray, rows: int, crc: int) -> None:
+    """The first `rows` rows of `array` from the file, cut there. ValueError where they are not what was written."""
     size = rows * array[:1].nbytes
     found = path.stat().st_size if path.exists() else 0
     if found < size:
         raise ValueError(f"{path} has {found} bytes of the {size} this checkpoint needs")
     os.truncate(path, size)
-    array[:rows] = np.fromfile(path, array.dtype, rows * (array[:1].size if array.dtype.names is None else 1)).reshape(
-        array[:rows].shape
-    )
+    data = path.read_bytes()
+    if crc32(data) != crc:
+        raise ValueError(f"{path} is damaged: its checksum differs from the checkpoint's")
+    array[:rows] = np.frombuffer(data, array.dtype).reshape(array[:rows].shape)
 
 
 def _sync(folder: Path) -> None:

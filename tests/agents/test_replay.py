@@ -126,7 +126,7 @@ def test_restored_equals_never_interrupted(tmp_path):
     assert reference.nbytes == saved.nbytes
 
 
-def test_the_checkpoint_before_the_last_stays_readable_and_older_files_go(tmp_path):
+def test_pruning_keeps_what_the_kept_checkpoints_need_and_nothing_else(tmp_path):
     replay = SequenceReplay(VECTOR, 1024, 1, {"priority": Dense()})
     manifests, contents = [], []
     for count, step in enumerate(steps(VECTOR, 1, 12_000)):
@@ -135,19 +135,39 @@ def test_the_checkpoint_before_the_last_stays_readable_and_older_files_go(tmp_pa
             replay.write("priority", replay.starts(1), np.full(len(replay), count))
             manifests.append(replay.flush(tmp_path))
             contents.append(replay.gather(replay.starts(1), 1))
-    assert len(list(tmp_path.glob("*/*.row.bin"))) <= 6
-    previous = SequenceReplay(VECTOR, 1024, 1, {"priority": Dense()})
-    previous.restore(tmp_path, manifests[-2])
-    assert equal(previous.gather(previous.starts(1), 1), contents[-2])
+            replay.prune(tmp_path, manifests[-2:])
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*.bin")}
+    assert files == {*manifests[-2]["files"], *manifests[-1]["files"]}
+    for manifest, content in zip(
+        manifests[:-3:-1], contents[:-3:-1], strict=True
+    ):  # the older one cuts the files: last
+        restored = SequenceReplay(VECTOR, 1024, 1, {"priority": Dense()})
+        restored.restore(tmp_path, manifest)
+        assert equal(restored.gather(restored.starts(1), 1), content)
 
 
-@pytest.mark.parametrize("damage", ["short", "missing"])
+def test_a_flipped_bit_is_noticed(tmp_path):
+    replay = filled(count=50)
+    manifest = replay.flush(tmp_path)
+    path = tmp_path / "0" / "0.row.bin"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="0.row.bin is damaged"):
+        filled(count=0).restore(tmp_path, manifest)
+
+
+@pytest.mark.parametrize("damage", ["short", "missing", "flipped"])
 def test_a_damaged_file_is_a_clear_error(tmp_path, damage):
     replay = filled(count=50)
     manifest = replay.flush(tmp_path)
     path = tmp_path / "0" / "0.row.bin"
     if damage == "short":
         path.write_bytes(path.read_bytes()[:-1])
+    elif damage == "flipped":
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
     else:
         path.unlink()
     with pytest.raises(ValueError, match=r"0.row.bin has \d+ bytes of the \d+ this checkpoint needs"):
