@@ -12,7 +12,7 @@ episode's last observation, and the reset's observation opens the next step with
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -117,6 +117,10 @@ class Replay(ABC):
         """Cut the files under `folder` to what `flush` returned as `manifest`, and read them. ValueError where they
         are too short."""
 
+    @abstractmethod
+    def prune(self, folder: Path, manifests: Sequence[State]) -> None:
+        """Remove what none of `manifests` needs: those of all checkpoints that are kept, the newest flush included."""
+
     @property
     @abstractmethod
     def nbytes(self) -> int:
@@ -159,7 +163,7 @@ class Agent(ABC):
         """
 
     def finish(self) -> None:
-        """The budget is spent: what the method still owes becomes owed to `learn`."""
+        """The budget is spent: what is still owed becomes owed to `learn`. Owing nothing, it changes nothing."""
         return
 
     def done(self) -> bool:

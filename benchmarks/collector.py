@@ -51,7 +51,7 @@ class Collector:
         observation, first = self._observation, self._first
         after, reward, terminated, truncated, info = self.envs.step(action)
         for env, history in enumerate(self._history):
-            history[-1][1].append(action[env])
+            history[-1][1].append(action[env].copy())
         self._return += info["score"]
         self._length += 1
         self._ended = terminated | truncated
@@ -65,7 +65,8 @@ class Collector:
         if over.any():
             for env in np.flatnonzero(over).tolist():
                 end: End = "cut" if not self._ended[env] else "truncated" if self._truncated[env] else "terminated"
-                self._close(env, end)
+                if not self._single(env).continues:  # a lost life: the game's row comes at its end
+                    self._close(env, end)
             self._open(over)
             self._ended = np.zeros(self.envs.num_envs, bool)
 
@@ -81,10 +82,9 @@ class Collector:
             self._next += 1
             if not self._single(env).continues:
                 self._history[env].clear()
+                self._return[env] = self._length[env] = 0
             self._history[env].append((self._seed[env], []))
         self._observation, _ = self.envs.reset(seed=seeds, options={"reset_mask": mask})
-        self._return[mask] = 0
-        self._length[mask] = 0
         self._first = np.where(mask, True, self._first)
 
     def _single(self, env: int) -> TaskEnv:
@@ -122,7 +122,7 @@ class Collector:
             self._history[env] = [(seed, list(actions)) for seed, actions in saved["history"]]
             self._episode[env], self._seed[env] = saved["episode"], saved["history"][-1][0]
             self._return[env], self._length[env] = saved["return"], saved["length"]
-            self._first[env] = saved["length"] == 0
+            self._first[env] = len(saved["history"][-1][1]) == 0
         self._observation = self.envs.resume({key: np.stack([row[key] for row in rows]) for key in rows[0]})
         stale = np.array([self._hash(env) != saved["hash"] for env, saved in enumerate(state["open"])])
         for env in np.flatnonzero(stale).tolist():

@@ -11,12 +11,13 @@ from bench.agents.api import Agent, Mode
 from bench.envs import registry
 from bench.envs.vector import VectorTask
 
+APART = 2**31  # above every run's seed
 PARALLEL = 10  # episodes played side by side; a round's results depend on nothing but its number and the weights
 
 
 def seeds(*key: int, count: int = 1) -> list[int]:
-    """`count` seeds below 2**31 that `key` names."""
-    return [int(word >> 1) for word in np.random.SeedSequence(key).generate_state(count)]
+    """`count` seeds below 2**31 that `key` names, never those of training episodes: these begin with a run's seed."""
+    return [int(word >> 1) for word in np.random.SeedSequence((APART, *key)).generate_state(count)]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.benchmarks.plan import Planned
+from bench.benchmarks.plan import Planned, extendable
 from bench.results import lease, reader
 from bench.results.store import RunFolder
 
@@ -51,21 +51,21 @@ def prepare(run: Planned, root: Path) -> bool:
 
     A folder that starts afresh is moved aside first. Raises Held where another process is at the run.
     """
-    if run.action in ("rerun", "restart") and run.path.exists():
-        lease.Lease(run.path).release()
-        RunFolder.open(run.path).move_aside()
     run.path.mkdir(parents=True, exist_ok=True)
     held = lease.Lease(run.path)
     try:
-        if not (run.path / "run.json").exists():
-            RunFolder.create(root, run.identity, run.runtime)
-            return True
-        folder = RunFolder.open(run.path)
-        record = folder.record
-        if record.status == "finished" and record.runtime.budget.frames >= run.runtime.budget.frames:
-            return False
-        record.runtime = run.runtime
-        folder.save()
+        if (run.path / "run.json").exists():
+            folder = RunFolder.open(run.path)
+            record = folder.record
+            finished = record.status == "finished"
+            if run.action != "rerun" and finished and record.runtime.budget.frames >= run.runtime.budget.frames:
+                return False
+            if run.action != "rerun" and (not finished or extendable(run.path)):
+                record.runtime, record.status, record.reason = run.runtime, "planned", ""
+                folder.save()
+                return True
+            folder.move_aside()
+        RunFolder.create(root, run.identity, run.runtime)
         return True
     finally:
         held.release()

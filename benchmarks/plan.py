@@ -226,10 +226,13 @@ def _config(
     reason = spec.supports(task, config)
     if reason:
         raise RequestError(f"{label} does not run {task_id}: {reason}")
-    if config.collection.backend != "gymnasium":
+    if config.collection.envs < 1:
         raise RequestError(
-            f"{label} on {task_id}: no task offers the {config.collection.backend!r} back end yet; use gymnasium"
+            f"{label} on {task_id}: collection.envs is {config.collection.envs}, and it takes at least one"
         )
+    lacking = envs.missing(task_id, config.collection)
+    if lacking:
+        raise RequestError(f"{label} on {task_id}: {lacking}")
     changed = overrides.get(spec.name)
     if changed:  # two configs of one agent are two legends, so `--set` shows in the variant
         variant = ",".join(
@@ -260,24 +263,33 @@ def _planned(identity: Identity, runtime: Runtime, request: Request) -> Planned:
     if status == "finished":
         if record.runtime.budget.frames >= asked:
             return answer("done")
-        if _extendable(path):
+        if extendable(path):
             return answer("extend", f"from {trained:,} frames")
         return answer(
             "restart",
             "its replay was dropped (--keep all keeps it), so it starts afresh; the old folder is kept beside",
         )
+    note = ""
     if trained > asked:
         runtime = replace(runtime, budget=record.runtime.budget)
+        note = f"has {trained:,} frames already, more than asked: it goes on to its own {runtime.budget.frames:,}"
     if status in ("failed", "out_of_memory"):
         return answer("retry", f"{status}: {record.reason}", runtime)
-    return answer("continue" if trained or status != "planned" else "new", "", runtime)
+    return answer("continue" if trained or status != "planned" else "new", note, runtime)
 
 
-def _extendable(path: Path) -> bool:
+def extendable(path: Path) -> bool:
     """Whether a finished run has all that a longer one needs."""
-    found, _ = checkpoints.candidates(path)
     kept = (path / "replay").exists()
-    return any(not c.manifest["after_finish"] and (kept or c.manifest["replay"] is None) for c in found)
+    for checkpoint in checkpoints.candidates(path)[0]:
+        manifest = checkpoint.manifest
+        if not manifest["after_finish"] and (kept or manifest["replay"] is None):
+            try:
+                checkpoint.read()
+            except ValueError:
+                continue  # damaged: an older one may serve
+            return True
+    return False
 
 
 def _check_store(root: Path) -> None:

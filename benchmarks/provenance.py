@@ -68,7 +68,7 @@ def session(device: str, start: str) -> dict[str, Any]:
     return {
         "command": os.environ.get("BENCH_COMMAND") or " ".join(["bench", *sys.argv[1:]]),
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "dirty": None if (changes := _git("status", "--porcelain", "--untracked-files=no")) is None else bool(changes),
         "versions": versions(),
         "hardware": {"device": device_kind(device), "cores": cores(), "system": platform.system()},
         "start": start,

@@ -9,7 +9,6 @@ import sys
 import traceback
 from pathlib import Path
 
-from bench.results import checkpoints
 from bench.results.lease import Held, Lease, Lost
 from bench.results.schema import Status
 from bench.results.store import RunFolder
@@ -27,15 +26,16 @@ def pin_threads(threads: int) -> None:
 def run_one(path: Path) -> int:
     """Train the run in `path` to its budget; the exit status. The run's record says what happened, whatever
     happened."""
-    folder = RunFolder.open(path)
-    pin_threads(folder.record.runtime.threads)
     try:
         lease = Lease(path)
     except Held as held:
         print(held, file=sys.stderr)
         return 1
     try:
+        folder = RunFolder.open(path)
+        pin_threads(folder.record.runtime.threads)
         status, reason = _train(folder, lease)
+        lease.check()
         folder.record.status, folder.record.reason = status, reason
         folder.save()
         if status == "finished" and not folder.record.runtime.keep:
@@ -78,6 +78,8 @@ def _train(folder: RunFolder, lease: Lease) -> tuple[Status, str]:
 
 def _tidy(path: Path) -> None:
     """Drop what a finished run no longer needs: its replay, and all but its last checkpoint."""
+    from bench.results import checkpoints
+
     replay = path / "replay"
     if replay.exists():
         shutil.rmtree(replay)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -27,6 +30,7 @@ from bench.results.schema import At, End, Episode, Evaluation, Identity, Metrics
 from bench.results.store import EventLog, RunFolder
 
 METRICS_EVERY = 1000  # ticks between rows of means; counts, so that the rows are a function of the identity
+PROGRESS = 0.5  # seconds between looks at the agent's progress
 HEARTBEAT = 2.0  # seconds between refreshed leases
 TELEMETRY = 60.0  # seconds between telemetry rows
 CHECKPOINT_SHARE = 0.005  # of a run's time that checkpoints may take
@@ -49,7 +53,31 @@ def build_agent(identity: Identity, device: str) -> Agent:
     task = envs.task(identity.task)
     default = spec.configure(task, cast(Scale, identity.scale), {})
     config = merge(default, {**identity.config, "collection": identity.collection})
-    return agents.load(spec)(config, task, identity.seed, device)
+    kind = agents.load(spec)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(seeds(identity.seed, 4)[0])
+    return kind(config, task, identity.seed, device)
+
+
+def _generators() -> dict[str, Any]:
+    """The states of torch's default generators, which belong to training alone; empty where torch is not at work."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],
+    }
+
+
+def _set_generators(states: dict[str, Any]) -> None:
+    if states:
+        import torch
+
+        torch.set_rng_state(states["cpu"])
+        if states["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(states["cuda"])
 
 
 class Trainer:
@@ -59,13 +87,9 @@ class Trainer:
         self.folder, self._lease, self._say = folder, lease, say
         identity, runtime = folder.record.identity, folder.record.runtime
         self._seed, self._budget = identity.seed, runtime.budget
-        self.agent = build_agent(identity, runtime.device)
-        collection = self.agent.collection
-        self.envs = VectorTask([envs.make(identity.task, collection) for _ in range(collection.envs)])
+        self._build()
         self._evaluator = Evaluator(identity.task)
         self._repeat = self.agent.task.action_repeat
-        self.collector = Collector(self.envs, self.agent, self._episode_row)
-        self.policy = self.agent.policy(collection.envs, seeds(identity.seed, 2)[0], "explore")
         self._tick = self._agent_steps = self._episodes = 0
         self._evaluated = 0  # evaluation points passed, in units of budget.every
         self._finishing = self._owed = False  # finish() was called; and it owed something
@@ -78,7 +102,18 @@ class Trainer:
         self._moved = self._last_checkpoint = self._last_telemetry = time.time()
         self._checkpoint_wait = CHECKPOINT_LEAST
         self._checkpoint_ticks = faults.checkpoint_ticks()
+        self._restored: list[str] = []  # what could not be used at the start, in sentences
+        self._stale: list[Path] = []  # checkpoints of a history that is trained again
         self._events: EventLog
+
+    def _build(self) -> None:
+        """Agent, environments and policy, untouched by any checkpoint."""
+        identity = self.folder.record.identity
+        self.agent = build_agent(identity, self.folder.record.runtime.device)
+        collection = self.agent.collection
+        self.envs = VectorTask([envs.make(identity.task, collection) for _ in range(collection.envs)])
+        self.collector = Collector(self.envs, self.agent, self._episode_row)
+        self.policy = self.agent.policy(collection.envs, seeds(identity.seed, 2)[0], "explore")
 
     # The loop
 
@@ -90,7 +125,7 @@ class Trainer:
             provenance.session(record.runtime.device, datetime.now(UTC).isoformat(timespec="seconds"))
         )
         self._pin()
-        record.status, record.reason = "running", ""
+        record.status, record.reason = "running", "; ".join(self._restored)
         self.folder.save()
         self.folder.telemetry("start", tick=self._tick, checkpoint=start)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -98,16 +133,21 @@ class Trainer:
         stop = threading.Event()
         beats = threading.Thread(target=self._beat, args=(stop,), daemon=True)
         self._began, self._began_at = time.time(), self._fraction()
+        self._last_progress, self._progress = self._began, self.progress()
         beats.start()
         try:
             self._loop()
         except Interrupted:
             self.checkpoint()
             raise
+        except Diverged:
+            self._events.sync()  # nobody trains these rows again
+            raise
         finally:
             stop.set()
             beats.join()
             record.sessions[-1]["end"] = datetime.now(UTC).isoformat(timespec="seconds")
+            self._events.close()
             self._evaluator.close()
             self.envs.close()
 
@@ -126,7 +166,7 @@ class Trainer:
                 agent.finish()
                 self._finishing = True
                 continue
-            if self._frames // self._budget.every > self._evaluated:
+            if self._frames // self._budget.every > self._evaluated // self._budget.every:
                 self._evaluate(self._budget.episodes)
             observation, first = collector.current()
             action, extras = self.policy.act(observation, first)
@@ -173,11 +213,12 @@ class Trainer:
         def tick() -> None:
             faults.point("loop.evaluate")
             self._moved = time.time()
+            self._progress = {**self._progress, "moved": self._moved}
             if self._signals or self._lost:
                 self._stop()
 
         seen = self._evaluator.play(self.agent, episodes, (self._seed, 3, self._frames), tick=tick)
-        self._evaluated = self._frames // self._budget.every
+        self._evaluated = self._frames
         self._events.append(Evaluation(self._at(), "evaluate", seen.returns, seen.lengths, seen.seeds))
         self._score = float(np.mean(seen.returns))
 
@@ -189,6 +230,8 @@ class Trainer:
             self._stop()
         now = time.time()
         self._moved = now
+        if now - self._last_progress > PROGRESS:
+            self._last_progress, self._progress = now, self.progress()
         if self._checkpoint_ticks:
             if self._tick % self._checkpoint_ticks == 0:
                 self.checkpoint()
@@ -226,10 +269,12 @@ class Trainer:
     def _beat(self, stop: threading.Event) -> None:
         while True:
             try:
-                self._lease.beat(self.progress())
+                self._lease.beat(self._progress)
             except Lost:
                 self._lost = True
                 return
+            except OSError as error:  # a full disk, say: tried again at the next beat
+                self._say(f"the lease could not be refreshed: {error}")
             if stop.wait(HEARTBEAT):
                 return
 
@@ -260,6 +305,7 @@ class Trainer:
             "agent": self.agent.state_dict(),
             "policy": self.policy.state_dict(),
             "open": self.collector.state_dict(),
+            "generators": _generators(),
         }
         manifest = {
             "counters": self._counters(),
@@ -271,6 +317,11 @@ class Trainer:
             "before_final": self._before_final,
         }
         size = checkpoints.write(self.folder.path, self._tick, parts, manifest, self._lease.check)
+        while self._stale:
+            shutil.rmtree(self._stale.pop())
+        if replay is not None:
+            survivors = [checkpoint.manifest["replay"] for checkpoint in checkpoints.candidates(self.folder.path)[0]]
+            replay.prune(self.folder.path / "replay", survivors)
         self.folder.record.counters, self.folder.record.score = self._counters(), self._score
         self.folder.save()
         now = time.time()
@@ -291,11 +342,17 @@ class Trainer:
                 break
             except ValueError as error:
                 problems.append(str(error))
+                self._build()  # what was half restored is no ground to build on
         reached = self.folder.record.counters.get("tick", 0)
-        for problem in problems:
-            self._say(f"not used: {problem}")
         if problems:
-            self._say(f"{reached - self._tick} ticks are trained again, from {self._tick}")
+            lost = max(reached - self._tick, 0)
+            problems.append(f"{lost} ticks are trained again, from {self._tick}")
+            self._restored = [f"not used: {problem}" if problem != problems[-1] else problem for problem in problems]
+            for line in self._restored:
+                self._say(line)
+            self._stale = [
+                path for path in checkpoints.folders(self.folder.path) if chosen is None or path.name > chosen.path.name
+            ]
         if chosen is None:
             self._events = EventLog(self.folder.path / "events.jsonl")
             self.collector.start()
@@ -314,6 +371,7 @@ class Trainer:
         self._events = EventLog(self.folder.path / "events.jsonl", events)
         self.agent.load_state_dict(parts["agent"])
         self.policy.load_state_dict(parts["policy"])
+        _set_generators(parts["generators"])
         self._tick, self._agent_steps = counters["tick"], counters["agent_steps"]
         self._episodes, self._evaluated = counters["episodes"], evaluated
         self._finishing, self._owed = manifest["finishing"] and not longer, manifest["after_finish"]

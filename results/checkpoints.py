@@ -1,6 +1,6 @@
 """Checkpoints of one run: complete or absent, verified when read, the previous one kept.
 
-    checkpoints/<tick>/   manifest.json   and one state tree (tree.py) per part
+    checkpoints/<tick>[.<again>]/   manifest.json   and one state tree (tree.py) per part
 A checkpoint is written under a temporary name, forced to the disk, and renamed last. The two newest stay, and the
 newest one from before `finish()`, from which a run can be extended.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 
 from bench.results import atomic, faults, tree
 from bench.results.schema import SCHEMA
+
+_NAME = re.compile(r"\d{12}(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,11 @@ class Checkpoint:
 
 
 def folders(run: Path) -> list[Path]:
-    """Checkpoint folders, newest first; temporary ones are left out."""
+    """Checkpoint folders, newest first; temporary ones are left out. The same tick again has a dot and a number."""
     base = run / "checkpoints"
     if not base.exists():
         return []
-    return sorted((p for p in base.iterdir() if p.is_dir() and p.name.isdigit()), reverse=True)
+    return sorted((p for p in base.iterdir() if p.is_dir() and _NAME.fullmatch(p.name)), reverse=True)
 
 
 def _open(path: Path) -> Checkpoint:
@@ -76,9 +79,11 @@ def write(
     """
     base = run / "checkpoints"
     base.mkdir(exist_ok=True)
-    final = base / f"{tick:012d}"
+    for litter in base.glob("*.tmp"):
+        shutil.rmtree(litter)
+    again = len([path for path in folders(run) if path.name.partition(".")[0] == f"{tick:012d}"])
+    final = base / (f"{tick:012d}.{again}" if again else f"{tick:012d}")
     beside = base / f"{final.name}.tmp"
-    shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
         files: dict[str, dict[str, Any]] = {}
@@ -93,8 +98,6 @@ def write(
     except OSError:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    if final.exists():  # the same tick again, after a resume: the same state, or a damaged one
-        shutil.rmtree(final)
     os.rename(beside, final)
     atomic.sync_folder(base)
     faults.point("checkpoint.done")

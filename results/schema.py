@@ -157,12 +157,14 @@ class Metrics:
 
 
 Event = Episode | Evaluation | Metrics
+_SPELT = {"ret": "return"}  # a word that Python keeps for itself
+_SPELT_BACK = {"return": "ret"}
 _KINDS: dict[str, type] = {"episode": Episode, "evaluation": Evaluation, "metrics": Metrics}
 
 
 def event_line(event: Event) -> str:
     """One line of events.jsonl, newline included: {"event": kind, tick, agent_steps, frames, updates, ...}."""
-    body = {f.name: getattr(event, f.name) for f in fields(event) if f.name != "at"}
+    body = {_SPELT.get(f.name, f.name): getattr(event, f.name) for f in fields(event) if f.name != "at"}
     kind = type(event).__name__.lower()
     return json.dumps({"event": kind, **asdict(event.at), **body}, separators=(",", ":")) + "\n"
 
@@ -172,7 +174,8 @@ def parse_event(line: str) -> Event:
     try:
         document = json.loads(line)
         at = At(**{f.name: document.pop(f.name) for f in fields(At)})
-        event: Event = _KINDS[document.pop("event")](at=at, **document)
+        body = {_SPELT_BACK.get(name, name): value for name, value in document.items() if name != "event"}
+        event: Event = _KINDS[document["event"]](at=at, **body)
         return event
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an event: {line[:80]!r}") from error

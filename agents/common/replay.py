@@ -181,11 +181,7 @@ class SequenceReplay(Replay):
             stream.flush(folder / str(env), self._flushes)
             _sync(folder / str(env))
         _sync(folder)
-        sums = {
-            f"{env}/{name}": stream.sums[name]
-            for env, stream in enumerate(self._streams)
-            for name in stream.files(self._flushes)
-        }
+        sums = {f"{env}/{name}": crc for env, stream in enumerate(self._streams) for name, crc in stream.sums.items()}
         spans = [[stream.tail, stream.head] for stream in self._streams]
         return {"layout": _describe(self._layout), "flush": self._flushes, "streams": spans, "files": sums}
 

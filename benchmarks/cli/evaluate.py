@@ -34,7 +34,7 @@ def evaluate(
     frames: list[np.ndarray] = []
     try:
         event = trained.evaluate(folder, episodes, cast(Mode, mode), frames if video else None)
-    except ValueError as error:
+    except (ValueError, LookupError, ImportError) as error:
         raise RequestError(str(error)) from error
     with open(folder / "evaluations.jsonl", "a", encoding="utf-8") as file:
         file.write(event_line(event))

@@ -66,7 +66,7 @@ def run(
         with Watch(console, planned.work) as watch:
             stopped = local.execute(planned.work, watch).stopped
     good = close(console, planned, runs)
-    if stopped:
+    if stopped and not good:
         console.print(f"stopped ({stopped}); the same command goes on from here")
         raise typer.Exit(130 if stopped == "interrupted" else 3)
     raise typer.Exit(0 if good else 1)
@@ -92,10 +92,14 @@ def close(console: Console, planned: Plan, root: Path) -> bool:
     from bench.report import page, tables
 
     console.print(tables.terminal(root, planned.suite))
-    faults.point("report.write")
-    path = page.write_page(
-        root, planned.suite, root / "page" / f"{planned.suite.name}.html", [suites.get(n) for n in suites.names()]
-    )
+    try:
+        faults.point("report.write")
+        path = page.write_page(
+            root, planned.suite, root / "page" / f"{planned.suite.name}.html", [suites.get(n) for n in suites.names()]
+        )
+    except OSError as error:  # a full disk: the runs are complete without the page
+        console.print(f"no page written: {error.strerror}; once that is mended, bench report writes it", soft_wrap=True)
+        return False
     console.print(f"page: {path}", soft_wrap=True, highlight=False)
     return not bad
 

@@ -157,17 +157,13 @@ def test_a_flipped_bit_is_noticed(tmp_path):
         filled(count=0).restore(tmp_path, manifest)
 
 
-@pytest.mark.parametrize("damage", ["short", "missing", "flipped"])
+@pytest.mark.parametrize("damage", ["short", "missing"])
 def test_a_damaged_file_is_a_clear_error(tmp_path, damage):
     replay = filled(count=50)
     manifest = replay.flush(tmp_path)
     path = tmp_path / "0" / "0.row.bin"
     if damage == "short":
         path.write_bytes(path.read_bytes()[:-1])
-    elif damage == "flipped":
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
     else:
         path.unlink()
     with pytest.raises(ValueError, match=r"0.row.bin has \d+ bytes of the \d+ this checkpoint needs"):

@@ -10,8 +10,8 @@ from bench.results.schema import Budget
 
 # Three inside the write of a checkpoint, two between observe and learn; passes count from each start.
 KILLS = (
-    "checkpoint.file:1", "loop.observed:90", "checkpoint.manifest:1", "events.half_line:1", "checkpoint.rename:1",
-    "loop.observed:170", "checkpoint.file:3", "checkpoint.done:1", "loop.acted:120", "events.flushed:1",
+    "checkpoint.done:1", "checkpoint.file:1", "loop.observed:150", "checkpoint.manifest:1", "events.half_line:1",
+    "checkpoint.rename:1", "loop.observed:170", "checkpoint.file:6", "loop.acted:160", "events.flushed:1",
 )  # fmt: skip
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130),

@@ -117,7 +117,7 @@ def test_a_signal_checkpoints_and_ends_in_order(plan_run, undisturbed, number):
 
 def test_a_full_disk_during_a_checkpoint_keeps_the_earlier_one(plan_run, undisturbed):
     run = plan_run("linear_q", "toy/reach", TOY)
-    full = run.go(fault="checkpoint.file:4:full")
+    full = run.go(fault="checkpoint.file:6:full")
     assert full.returncode == 1
     assert run.run.record.status == "failed"
     assert "disk is full" in run.run.record.reason

@@ -1,0 +1,56 @@
+"""results/measured/solve.csv covers every agent on every toy it supports, and was measured with today's sources."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.agents import registry as agents
+from bench.benchmarks import solve
+from bench.benchmarks.suites import toy
+
+PAIRS = list(solve.pairs(sorted(agents.BUILTIN)))
+ROWS = solve.recorded()
+SOLVED = [("decqn", "toy/reach"), ("decqn", "toy/maze")]  # what the suite's worked example promises
+
+
+@pytest.mark.parametrize(("agent", "task"), PAIRS)
+def test_measured_with_these_sources(agent: str, task: str) -> None:
+    again = f"measure it with: python -m bench.benchmarks.solve {agent}"
+    row = ROWS.get((agent, task))
+    assert row is not None, f"results/measured/solve.csv says nothing of {agent} on {task}; {again}"
+    stale = f"the sources that decide how {agent} learns {task} have changed since {row['date']}; {again}"
+    assert row["sources"] == solve.sources(agent), stale
+
+
+def test_nothing_is_recorded_that_does_not_exist() -> None:
+    assert sorted(ROWS) == sorted(PAIRS)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: f"{row['agent']}-{row['toy']}")
+def test_way_and_verdict_follow_from_the_scores(row: solve.Row) -> None:
+    random, optimum = toy.suite.references[row["toy"]]
+    ways = [(float(score) - random) / (optimum - random) for score in row["scores"].split()]
+    assert len(ways) == len(row["seeds"].split()) == len(row["seconds"].split()) == solve.SEEDS
+    assert [float(way) for way in row["way"].split()] == pytest.approx(ways, abs=0.002)
+    assert row["solved"] == ("yes" if min(ways) >= solve.ENOUGH else "no")
+    assert all(row[column] for column in ("frames", "command", "date", "hardware"))
+
+
+@pytest.mark.parametrize("pair", SOLVED)
+def test_the_torch_learner_solves(pair: tuple[str, str]) -> None:
+    assert ROWS[pair]["solved"] == "yes", f"{pair}: {ROWS[pair]['way']} of the way"
+
+
+def test_layout_changes_no_digest_and_code_does(tmp_path, monkeypatch) -> None:
+    (tmp_path / "agents" / "common").mkdir(parents=True)
+    (tmp_path / "envs").mkdir()
+    file = tmp_path / "agents" / "common" / "rule.py"
+    monkeypatch.setattr(solve, "ROOT", tmp_path)
+
+    def digest(text: str) -> str:
+        file.write_text(text)
+        return solve.sources("random")
+
+    before = digest("def half(x):\n    return x / 2\n")
+    assert digest('def half(x):\n    """Half of it."""\n    return (x /\n            2)  # exact\n') == before
+    assert digest("def half(x):\n    return x / 3\n") != before
