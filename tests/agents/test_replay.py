@@ -146,27 +146,24 @@ def test_pruning_keeps_what_the_kept_checkpoints_need_and_nothing_else(tmp_path)
         assert equal(restored.gather(restored.starts(1), 1), content)
 
 
-def test_a_flipped_bit_is_noticed(tmp_path):
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("short", r"0\.row\.bin has \d+ bytes of the \d+ this checkpoint needs"),
+        ("missing", r"0\.row\.bin has 0 bytes of the \d+ this checkpoint needs"),
+        ("flipped", r"0\.row\.bin is damaged"),
+    ],
+)
+def test_a_damaged_file_is_a_clear_error(tmp_path, damage, says):
     replay = filled(count=50)
     manifest = replay.flush(tmp_path)
     path = tmp_path / "0" / "0.row.bin"
     data = bytearray(path.read_bytes())
-    data[100] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(ValueError, match="0.row.bin is damaged"):
-        filled(count=0).restore(tmp_path, manifest)
-
-
-@pytest.mark.parametrize("damage", ["short", "missing"])
-def test_a_damaged_file_is_a_clear_error(tmp_path, damage):
-    replay = filled(count=50)
-    manifest = replay.flush(tmp_path)
-    path = tmp_path / "0" / "0.row.bin"
-    if damage == "short":
-        path.write_bytes(path.read_bytes()[:-1])
-    else:
+    data[100] ^= damage == "flipped"
+    path.write_bytes(data[:-1] if damage == "short" else data)
+    if damage == "missing":
         path.unlink()
-    with pytest.raises(ValueError, match=r"0.row.bin has \d+ bytes of the \d+ this checkpoint needs"):
+    with pytest.raises(ValueError, match=says):
         filled(count=0).restore(tmp_path, manifest)
 
 
