@@ -48,7 +48,7 @@ def find(name: str) -> gymnasium.envs.registration.EnvSpec:
 def missing(name: str) -> str | None:
     try:
         GymEnv(name).close()
-    except (gymnasium.error.DependencyNotInstalled, UnsupportedSpace) as error:
+    except Exception as error:  # a third party's constructor: whatever it raises is the reason
         return f"gym:{name} cannot be used: {error}"
     return None
 
@@ -59,7 +59,8 @@ class GymEnv(TaskEnv):
     action_repeat, terminates = 1, True
 
     def __init__(self, name: str):
-        self._env = gymnasium.make(name, render_mode=_draws(name))
+        drawn: dict[str, Any] = {"render_mode": mode} if (mode := _draws(name)) else {}
+        self._env = gymnasium.make(name, **drawn)
         self.episode_steps = None if self._env.spec is None else self._env.spec.max_episode_steps
         given = self._env.observation_space
         self._leaves = dict(given.spaces) if isinstance(given, spaces.Dict) else {"": given}
