@@ -9,9 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from bench.envs.base import TaskEnv, Transition, observed
-from bench.envs.toys import CATCH_STEPS, PAY_EVERY, Reach
+from bench.envs.toys import CATCH_STEPS, SIZE, Reach
 
-SIZE = 64  # pixels
 IMAGE = observed({"image": (SIZE, SIZE, 3)})
 
 PLACES = 9  # where the paddle may stand
@@ -25,18 +24,7 @@ class PixelReach(Reach):
     observation_space = IMAGE
 
     def _observe(self) -> dict[str, np.ndarray]:
-        image = np.zeros((SIZE, SIZE, 3), np.uint8)
-        if not self.blind:
-            # Positions -1..1 become rows and columns 4..56, so that nothing leaves the picture or covers the bar.
-            goal_row, goal_column = round(30 - 26 * self._goal_y), round(30 + 26 * self._goal_x)
-            image[goal_row - 4 : goal_row + 4, goal_column - 4 : goal_column + 4, 1] = 200
-            row, column = round(30 - 26 * self._y), round(30 + 26 * self._x)
-            image[row - 2 : row + 2, column - 2 : column + 2] = 255
-            image[SIZE - 3 :, : 6 * (self._steps % PAY_EVERY), 0] = 200
-        return {"image": image}
-
-    def frame(self) -> np.ndarray:
-        return self._observe()["image"]
+        return {"image": np.zeros((SIZE, SIZE, 3), np.uint8) if self.blind else self.frame()}
 
 
 class PixelCatch(TaskEnv):

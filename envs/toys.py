@@ -15,6 +15,7 @@ from gymnasium import spaces
 from bench.envs.base import TaskEnv, Transition, observed
 
 SPEED = 0.1  # arena half-widths per step, at most, along each axis
+SIZE = 64  # pixels of a picture's side
 PAY_EVERY = 10  # steps
 CATCH_STEPS = 40  # steps of an episode: the balls land with the last one
 REACH_STEPS = 50  # steps of an episode
@@ -105,6 +106,16 @@ class Reach(TaskEnv):
     def fingerprint(self) -> bytes:
         return struct.pack("4di", self._x, self._y, self._goal_x, self._goal_y, self._steps)
 
+    def frame(self) -> np.ndarray:
+        image = np.zeros((SIZE, SIZE, 3), np.uint8)
+        # Positions -1..1 become rows and columns 4..56, so that nothing leaves the picture or covers the bar.
+        goal_row, goal_column = round(30 - 26 * self._goal_y), round(30 + 26 * self._goal_x)
+        image[goal_row - 4 : goal_row + 4, goal_column - 4 : goal_column + 4, 1] = 200
+        row, column = round(30 - 26 * self._y), round(30 + 26 * self._x)
+        image[row - 2 : row + 2, column - 2 : column + 2] = 255
+        image[SIZE - 3 :, : 6 * (self._steps % PAY_EVERY), 0] = 200
+        return image
+
 
 class Maze(TaskEnv):
     """Walk through the right one of four doors: that pays 1, a wrong one nothing, and either ends the episode.
@@ -142,3 +153,10 @@ class Maze(TaskEnv):
 
     def fingerprint(self) -> bytes:
         return struct.pack("4i", *self._at, self._goal, self._steps)
+
+    def frame(self) -> np.ndarray:
+        colours = {"#": (90, 90, 90), "G": (60, 60, 0), ".": (0, 0, 0)}
+        image = np.array([[colours[mark] for mark in line] for line in MAZE], np.uint8)
+        image[DOORS[self._goal]] = 0, 200, 0
+        image[self._at] = 255, 255, 255
+        return image.repeat(9, axis=0).repeat(9, axis=1)
