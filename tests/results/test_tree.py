@@ -12,7 +12,12 @@ def test_everything_a_state_may_hold_comes_back_equal(tmp_path):
     state = {
         "numbers": [1, -2**130, 1.5, float("inf"), True, None, "text", b"\x00\xff"],
         "arrays": (np.arange(6).reshape(2, 3), np.zeros((0, 4), np.float32), np.array(7.0), np.array([True, False])),
-        "tensors": {0: torch.arange(5), "half": torch.randn(3, 2).to(torch.bfloat16), "scalar": torch.tensor(2.5), "none": torch.zeros(0, 3)},
+        "tensors": {
+            0: torch.arange(5),
+            "half": torch.randn(3, 2).to(torch.bfloat16),
+            "scalar": torch.tensor(2.5),
+            "none": torch.zeros(0, 3),
+        },
         "flipped": torch.arange(6.0).reshape(2, 3).T,
         "generator": generator.bit_generator.state,
         "scalar": np.float32(0.1),
