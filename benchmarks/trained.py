@@ -8,14 +8,14 @@ import gymnasium
 import numpy as np
 
 from bench.agents.api import Agent, Mode
-from bench.benchmarks.evaluation import Evaluator
+from bench.benchmarks.evaluation import APART, Evaluator
 from bench.benchmarks.run_one import pin_threads
 from bench.envs.vector import VectorTask
 from bench.results import checkpoints, reader
 from bench.results.reader import Run
 from bench.results.schema import At, Evaluation
 
-EVALUATION = 5  # first word of the seed key: other episodes than those evaluated during training
+EVALUATION = 5  # in the seed key: other episodes than those evaluated during training
 
 
 def load_agent(folder: str | Path, device: str = "cpu") -> Agent:
@@ -56,7 +56,7 @@ def evaluate(path: Path, episodes: int, mode: Mode, film: list[np.ndarray] | Non
         except gymnasium.error.UnsupportedMode as error:
             raise ValueError(f"no video of {run.record.identity.task}: {error}") from error
 
-    key = run.record.identity.seed, EVALUATION
+    key = APART, run.record.identity.seed, EVALUATION
     try:
         if film is not None:
             evaluator.play(agent, 1, key, mode, watch=watch)

@@ -20,7 +20,7 @@ from bench.agents.api import Agent, Diverged, Scale
 from bench.agents.common.config import merge
 from bench.benchmarks import provenance
 from bench.benchmarks.collector import Collector
-from bench.benchmarks.evaluation import Evaluator, seeds
+from bench.benchmarks.evaluation import APART, Evaluator, seeds
 from bench.envs import registry as envs
 from bench.envs.vector import VectorTask
 from bench.results import checkpoints, faults
@@ -56,7 +56,7 @@ def build_agent(identity: Identity, device: str) -> Agent:
     kind = agents.load(spec)
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.manual_seed(seeds(identity.seed, 4)[0])
+        torch.manual_seed(seeds(APART, identity.seed, 4)[0])
     return kind(config, task, identity.seed, device)
 
 
@@ -113,7 +113,7 @@ class Trainer:
         collection = self.agent.collection
         self.envs = VectorTask([envs.make(identity.task, collection) for _ in range(collection.envs)])
         self.collector = Collector(self.envs, self.agent, self._episode_row)
-        self.policy = self.agent.policy(collection.envs, seeds(identity.seed, 2)[0], "explore")
+        self.policy = self.agent.policy(collection.envs, seeds(APART, identity.seed, 2)[0], "explore")
 
     # The loop
 
@@ -217,7 +217,7 @@ class Trainer:
             if self._signals or self._lost:
                 self._stop()
 
-        seen = self._evaluator.play(self.agent, episodes, (self._seed, 3, self._frames), tick=tick)
+        seen = self._evaluator.play(self.agent, episodes, (APART, self._seed, 3, self._frames), tick=tick)
         self._evaluated = self._frames
         self._events.append(Evaluation(self._at(), "evaluate", seen.returns, seen.lengths, seen.seeds))
         self._score = float(np.mean(seen.returns))
