@@ -16,8 +16,8 @@ PARALLEL = 10  # episodes played side by side; a round's results depend on nothi
 
 
 def seeds(*key: int, count: int = 1) -> list[int]:
-    """`count` seeds below 2**31 that `key` names. Keys of a run begin with APART, since its training episodes' begin with
-    the run's seed and numpy takes (seed, 5) and (seed, 5, 0) for one."""
+    """`count` seeds below 2**31 that `key` names. Keys of a run begin with APART: its training episodes' begin with
+    the run's seed, and numpy takes (seed, 5) and (seed, 5, 0) for one."""
     return [int(word >> 1) for word in np.random.SeedSequence(key).generate_state(count)]
 
 
