@@ -3,7 +3,8 @@
     python -m bench.benchmarks.hot_paths
 
 Each path is timed against a reference written out here, in turns and in one process, so that a slow machine slows both;
-the reference is never improved. Exit status 1 where a ratio, a time or the memory is over its limit.
+the reference is never improved. Limits of ratios are about twice what a quiet machine shows. Exit status 1 where a
+ratio, a time or the memory is over its limit.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def collecting(count: int = 5000) -> Result:
             _, _, terminated, truncated, _ = bare.step(action[0])
             over = terminated or truncated
 
-    return compare("collector: one decision on toy/reach", 6.0, ours, naive, count)
+    return compare("collector: one decision on toy/reach", 8.0, ours, naive, count)
 
 
 def logging(folder: Path, count: int = 2000) -> Result:
@@ -143,7 +144,7 @@ def logging(folder: Path, count: int = 2000) -> Result:
             plain.flush()
 
     with plain:
-        result = compare("event rows: one row", 5.0, ours, naive, count)
+        result = compare("event rows: one row", 6.0, ours, naive, count)
     log.close()
     return result
 
