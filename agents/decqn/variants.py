@@ -16,8 +16,8 @@ SCALES: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
         "hidden": (128, 128),
         "channels": (8, 16, 16),
-        "learning_rate": 1e-3,
-        "steps_per_update": 2,
+        "batch": 128,
+        "learning_rate": 5e-4,
         "replay": 50_000,
         "warmup": 500,
         "epsilon_steps": 4000,
