@@ -18,7 +18,7 @@ import numpy as np
 from bench.agents import registry as agents
 from bench.agents.api import Agent, Diverged, Scale
 from bench.agents.common.config import merge
-from bench.benchmarks import provenance
+from bench.benchmarks import provenance, video
 from bench.benchmarks.collector import Collector
 from bench.benchmarks.evaluation import APART, Evaluator, seeds
 from bench.envs import registry as envs
@@ -91,11 +91,10 @@ class Trainer:
         self._evaluator = Evaluator(identity.task)
         self._repeat = self.agent.task.action_repeat
         self._tick = self._agent_steps = self._episodes = 0
-        self._evaluated = 0  # evaluation points passed, in units of budget.every
+        self._evaluated = 0  # frames at the last evaluation
         self._finishing = self._owed = False  # finish() was called; and it owed something
-        self._before_final: tuple[int, int] | None = (
-            None  # bytes of events and points passed before the final evaluation
-        )
+        # Bytes of events, and frames at the evaluation before the final one: there a longer run goes on.
+        self._before_final: tuple[int, int] | None = None
         self._score = folder.record.score
         self._signals = 0
         self._lost = False
@@ -182,6 +181,8 @@ class Trainer:
             before = self._events.push(), self._evaluated
             self._evaluate(self._budget.final_episodes)
             self._before_final = before
+            for name, pictures in agent.media().items():
+                video.write(self.folder.path / "media" / f"{name}.mp4", pictures)
             self.checkpoint()
         faults.point("run.finished")
 
