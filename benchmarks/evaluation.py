@@ -8,17 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.agents.api import Agent, Mode
+from bench.benchmarks.chance import seeds
 from bench.envs import registry
 from bench.envs.vector import VectorTask
 
-APART = 2**31  # above every run's seed
 PARALLEL = 10  # episodes played side by side; a round's results depend on nothing but its number and the weights
-
-
-def seeds(*key: int, count: int = 1) -> list[int]:
-    """`count` seeds below 2**31 that `key` names. Keys of a run begin with APART: its training episodes' begin with
-    the run's seed, and numpy takes (seed, 5) and (seed, 5, 0) for one."""
-    return [int(word >> 1) for word in np.random.SeedSequence(key).generate_state(count)]
 
 
 @dataclass(frozen=True)

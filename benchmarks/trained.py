@@ -8,7 +8,8 @@ import gymnasium
 import numpy as np
 
 from bench.agents.api import Agent, Mode
-from bench.benchmarks.evaluation import APART, Evaluator
+from bench.benchmarks.chance import APART
+from bench.benchmarks.evaluation import Evaluator
 from bench.benchmarks.run_one import pin_threads
 from bench.envs.vector import VectorTask
 from bench.results import checkpoints, reader

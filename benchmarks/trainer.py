@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,8 +18,9 @@ from bench.agents import registry as agents
 from bench.agents.api import Agent, Diverged, Scale
 from bench.agents.common.config import merge
 from bench.benchmarks import provenance, video
+from bench.benchmarks.chance import APART, seed_torch, seeds, set_torch_generators, torch_generators
 from bench.benchmarks.collector import Collector
-from bench.benchmarks.evaluation import APART, Evaluator, seeds
+from bench.benchmarks.evaluation import Evaluator
 from bench.envs import registry as envs
 from bench.envs.vector import VectorTask
 from bench.results import checkpoints, faults
@@ -54,30 +54,8 @@ def build_agent(identity: Identity, device: str) -> Agent:
     default = spec.configure(task, cast(Scale, identity.scale), {})
     config = merge(default, {**identity.config, "collection": identity.collection})
     kind = agents.load(spec)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.manual_seed(seeds(APART, identity.seed, 4)[0])
+    seed_torch(seeds(APART, identity.seed, 4)[0])
     return kind(config, task, identity.seed, device)
-
-
-def _generators() -> dict[str, Any]:
-    """The states of torch's default generators, which belong to training alone; empty where torch is not at work."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return {}
-    return {
-        "cpu": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],
-    }
-
-
-def _set_generators(states: dict[str, Any]) -> None:
-    if states:
-        import torch
-
-        torch.set_rng_state(states["cpu"])
-        if states["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(states["cuda"])
 
 
 class Trainer:
@@ -306,7 +284,7 @@ class Trainer:
             "agent": self.agent.state_dict(),
             "policy": self.policy.state_dict(),
             "open": self.collector.state_dict(),
-            "generators": _generators(),
+            "generators": torch_generators(),
         }
         manifest = {
             "counters": self._counters(),
@@ -372,7 +350,7 @@ class Trainer:
         self._events = EventLog(self.folder.path / "events.jsonl", events)
         self.agent.load_state_dict(parts["agent"])
         self.policy.load_state_dict(parts["policy"])
-        _set_generators(parts["generators"])
+        set_torch_generators(parts["generators"])
         self._tick, self._agent_steps = counters["tick"], counters["agent_steps"]
         self._episodes, self._evaluated = counters["episodes"], evaluated
         self._finishing, self._owed = manifest["finishing"] and not longer, manifest["after_finish"]
