@@ -22,14 +22,13 @@ import numpy as np
 from gymnasium import spaces
 
 from bench.agents import registry
-from bench.agents.api import Agent, AgentConfig, AgentSpec, Mode, Observation, Policy, Scale, Step, Task
+from bench.agents.api import AgentConfig, AgentSpec, Mode, Observation, Scale, Step, Task
 from bench.agents.common.config import as_dict
 from bench.agents.common.names import unknown
 from bench.agents.common.tree import copied, difference
-from bench.agents.counter import LENGTHS, TASKS, Counter
+from bench.agents.counter import LENGTHS, TASKS, UNITS, Counter, Subject
 
 STEPS = 160  # vector steps of a check that needs learning to have begun
-UNITS = 8  # of learning between two vector steps: a check sees whether work is done, not whether it helps
 
 
 class Result(NamedTuple):
@@ -48,35 +47,6 @@ class Violation(AssertionError):
 def require(condition: bool | np.bool_, message: str) -> None:
     if not condition:
         raise Violation(message)
-
-
-class Subject:
-    """One agent under test, with the loop the runner runs around it."""
-
-    def __init__(self, spec: AgentSpec, config: AgentConfig, task: Task, seed: int = 3):
-        self.task = task
-        self.agent: Agent = registry.load(spec)(config, task, seed, "cpu")
-        envs = self.agent.collection.envs
-        self.policy: Policy = self.agent.policy(envs, seed, "explore")
-        self.counter = Counter(task, envs)
-        self.actions: list[np.ndarray] = []
-        self.units = 0
-
-    def play(self, steps: int, between: Callable[[int], None] = lambda step: None) -> Subject:
-        for number in range(steps):
-            counter = self.counter
-            action, extras = self.policy.act(counter.observe(), counter.at == 0)
-            self.actions.append(np.array(action))
-            counter.cut(self.agent.observe(counter.step(action, extras)))
-            for _ in range(UNITS):
-                if not self.agent.learn():
-                    break
-                self.units += 1
-            between(number)
-        return self
-
-    def state(self) -> dict[str, Any]:
-        return {"agent": self.agent.state_dict(), "policy": self.policy.state_dict()}
 
 
 def run(label: str, tasks: list[str] | None = None) -> Iterator[Result]:

@@ -5,14 +5,17 @@ Environments for `bench check` and for tests of agents, which may not open a sui
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from bench.agents.api import Observation, Step, Task
+from bench.agents import registry
+from bench.agents.api import Agent, AgentConfig, AgentSpec, Observation, Policy, Step, Task
 
 LENGTHS = (7, 12, 5)  # decisions of the counter's episodes, in turn; even episodes terminate, odd ones are truncated
+UNITS = 8  # of learning between two vector steps: a check sees whether work is done, not whether it helps
 SCREEN, PIXELS = "image", (64, 64, 3)
 
 
@@ -68,3 +71,32 @@ class Counter:
             end = end & (self.at > 0)
             self.at = np.where(end, 0, self.at)
             self.episode = np.where(end, self.episode.max() + np.cumsum(end), self.episode)
+
+
+class Subject:
+    """One agent under test, with the loop the runner runs around it."""
+
+    def __init__(self, spec: AgentSpec, config: AgentConfig, task: Task, seed: int = 3):
+        self.task = task
+        self.agent: Agent = registry.load(spec)(config, task, seed, "cpu")
+        envs = self.agent.collection.envs
+        self.policy: Policy = self.agent.policy(envs, seed, "explore")
+        self.counter = Counter(task, envs)
+        self.actions: list[np.ndarray] = []
+        self.units = 0
+
+    def play(self, steps: int, between: Callable[[int], None] = lambda step: None) -> Subject:
+        for number in range(steps):
+            counter = self.counter
+            action, extras = self.policy.act(counter.observe(), counter.at == 0)
+            self.actions.append(np.array(action))
+            counter.cut(self.agent.observe(counter.step(action, extras)))
+            for _ in range(UNITS):
+                if not self.agent.learn():
+                    break
+                self.units += 1
+            between(number)
+        return self
+
+    def state(self) -> dict[str, Any]:
+        return {"agent": self.agent.state_dict(), "policy": self.policy.state_dict()}
