@@ -283,7 +283,7 @@ def extendable(path: Path) -> bool:
     kept = (path / "replay").exists()
     for checkpoint in checkpoints.candidates(path)[0]:
         manifest = checkpoint.manifest
-        if not manifest["after_finish"] and (kept or manifest["replay"] is None):
+        if manifest["complete"] and not manifest["after_finish"] and (kept or manifest["replay"] is None):
             try:
                 checkpoint.read()
             except ValueError:

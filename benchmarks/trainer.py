@@ -113,7 +113,8 @@ class Trainer:
         self._last_progress, self._progress = self._began, self.progress()
         beats.start()
         try:
-            self._loop()
+            if self._before_final is None:  # else only the record was not told that the run is finished
+                self._loop()
         except Interrupted:
             self.checkpoint()
             raise
@@ -139,7 +140,8 @@ class Trainer:
             if self._finishing:
                 break
             if self._frames >= self._budget.frames or agent.done():
-                self.checkpoint()  # the point from which a longer run goes on
+                if self.folder.record.runtime.keep:
+                    self.checkpoint()  # the point from which a longer run goes on
                 agent.finish()
                 self._finishing = True
                 continue
@@ -155,13 +157,12 @@ class Trainer:
             collector.cut(mask)
             faults.point("loop.observed")
             self._between()
-        if self._before_final is None:
-            before = self._events.push(), self._evaluated
-            self._evaluate(self._budget.final_episodes)
-            self._before_final = before
-            for name, pictures in agent.media().items():
-                video.write(self.folder.path / "media" / f"{name}.mp4", pictures)
-            self.checkpoint()
+        before = self._events.push(), self._evaluated
+        self._evaluate(self._budget.final_episodes)
+        self._before_final = before
+        for name, pictures in agent.media().items():
+            video.write(self.folder.path / "media" / f"{name}.mp4", pictures)
+        self.checkpoint()
         faults.point("run.finished")
 
     @property
@@ -277,7 +278,8 @@ class Trainer:
         events = self._events.sync()
         replay = self.agent.replay
         kept = None
-        if replay is not None:
+        complete = replay is None or self._before_final is None or self.folder.record.runtime.keep
+        if replay is not None and complete:  # a finished run's replay is dropped: why write it first
             (self.folder.path / "replay").mkdir(exist_ok=True)
             kept = replay.flush(self.folder.path / "replay")
         parts = {
@@ -293,13 +295,15 @@ class Trainer:
             "budget_frames": self._budget.frames,
             "finishing": self._finishing,
             "after_finish": self._owed,
+            "complete": complete,
             "before_final": self._before_final,
         }
         size = checkpoints.write(self.folder.path, self._tick, parts, manifest, self._lease.check)
         while self._stale:
             shutil.rmtree(self._stale.pop())
-        if replay is not None:
-            survivors = [checkpoint.manifest["replay"] for checkpoint in checkpoints.candidates(self.folder.path)[0]]
+        if replay is not None and complete:
+            found = checkpoints.candidates(self.folder.path)[0]
+            survivors = [c.manifest["replay"] for c in found if c.manifest["replay"] is not None]
             replay.prune(self.folder.path / "replay", survivors)
         self.folder.record.counters, self.folder.record.score = self._counters(), self._score
         self.folder.save()
@@ -313,8 +317,10 @@ class Trainer:
         found, problems = checkpoints.candidates(self.folder.path)
         chosen = None
         for checkpoint in found:
-            if checkpoint.manifest["after_finish"] and checkpoint.manifest["budget_frames"] < self._budget.frames:
-                continue  # a longer run goes on from where finish() had not been called
+            manifest = checkpoint.manifest
+            whole = manifest["complete"] and not manifest["after_finish"]
+            if manifest["budget_frames"] < self._budget.frames and not whole:
+                continue  # a longer run needs the replay, and goes on from where finish() had not been called
             try:
                 self._load(checkpoint, checkpoint.read())
                 chosen = checkpoint

@@ -38,6 +38,8 @@ WRONG = {
     "no suite, no tasks": ({"suite": "", "tasks": ""}, ["--suite", "bench list suites"]),
     "unsupported pair": ({"agents": "linear_q", "tasks": "pixel-reach"}, ["linear_q does not run toy/pixel-reach"]),
     "back end": ({"sets": ["linear_q.collection.backend=envpool"]}, ["envpool"]),
+    "no environment": ({"sets": ["linear_q.collection.envs=0"]}, ["collection.envs is 0"]),
+    "lives on a toy": ({"sets": ["linear_q.collection.life_loss_ends=true"]}, ["life_loss_ends"]),
     "rerun": ({"rerun": "everything"}, ["'everything'", "failed, diverged, all"]),
 }
 

@@ -28,10 +28,11 @@ def undisturbed(plan_run):
 @pytest.mark.parametrize("point", [p for p in faults.POINTS if p != "report.write"])
 def test_killed_at_every_fault_point_the_same_command_gives_the_same_events(plan_run, undisturbed, point):
     run = plan_run("linear_q", "toy/reach", TOY)
-    later = {"run.finished": 1, "loop.evaluate": 20, "events.half_line": 3}.get(point, 3)
+    later = {"run.finished": 1, "checkpoint.file": 13, "loop.evaluate": 60}.get(point, 300 if "loop" in point else 3)
     hurt = run.go(fault=f"{point}:{later}")
     assert hurt.returncode == -signal.SIGKILL, (hurt.returncode, hurt.stderr)
     assert run.run.status == "interrupted"
+    assert checkpoints.candidates(run.path)[0], "the kill came before the first checkpoint and proves no resume"
     done = run.go()
     assert done.returncode == 0, done.stderr
     assert run.events == undisturbed.events
@@ -40,15 +41,19 @@ def test_killed_at_every_fault_point_the_same_command_gives_the_same_events(plan
 
 def test_ten_kills_in_one_run_give_the_same_events(plan_run, undisturbed):
     run = plan_run("linear_q", "toy/reach", TOY)
-    kills = [
-        "checkpoint.file:1",
-        "checkpoint.file:2",
-        "checkpoint.manifest:1",
-        "checkpoint.rename:1",
-        "loop.observed:150",
-    ] * 2
+    kills = (
+        *(
+            "checkpoint.done:1",
+            "checkpoint.file:1",
+            "loop.observed:120",
+            "checkpoint.manifest:2",
+            "checkpoint.rename:2",
+        ),
+        *("loop.observed:111", "checkpoint.file:6", "events.half_line:2", "checkpoint.done:2", "loop.acted:90"),
+    )
     for kill in kills:
-        assert run.go(fault=kill, ticks=170).returncode == -signal.SIGKILL
+        assert run.go(fault=kill, ticks=70).returncode == -signal.SIGKILL
+        assert checkpoints.candidates(run.path)[0]
     assert run.go().returncode == 0
     assert run.events == undisturbed.events
 
@@ -199,3 +204,73 @@ def test_an_owner_that_lost_its_lease_writes_nothing_more(plan_run):
     assert "went to another process" in said
     assert run.run.record.status == "running"  # the new owner's word, not ours
     assert json.loads(lease.read_text())["owner"] == "somebody else"
+
+
+def test_an_extension_stopped_at_once_is_not_taken_for_finished(plan_run):
+    run = plan_run("linear_q", "toy/reach", Budget(400, 200, 2, 2), keep=True)
+    assert run.go().returncode == 0
+    run.extend(800)
+    assert run.run.status == "planned"
+    assert run.go().returncode == 0
+    assert run.run.record.counters["frames"] == 800
+
+
+def test_another_evaluation_interval_loses_no_evaluation(plan_run):
+    run = plan_run("random", "toy/reach", Budget(1_000, 100, 1, 1))
+    assert run.go().returncode == 0
+    run.budget = Budget(2_000, 200, 1, 1)
+    run.extend(2_000)
+    assert run.go().returncode == 0
+    points = [event.at.frames for event in run.run.events() if isinstance(event, Evaluation)]
+    assert points == [*range(100, 1_001, 100), *range(1_200, 2_001, 200)]
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "missing"])
+def test_a_damaged_replay_starts_afresh_says_so_and_ends_equal(plan_run, undisturbed, how):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    assert run.go(fault="loop.observed:490").returncode == -signal.SIGKILL
+    _damage(next(run.path.glob("replay/0/0.*.bin")), how)
+    done = run.go()
+    assert done.returncode == 0, done.stderr
+    assert "is damaged" in done.stderr or "this checkpoint needs" in done.stderr
+    assert (
+        f"ticks are trained again, from {400 if how == 'flipped' else 0}" in done.stderr
+    )  # its end is not in the older
+    assert run.events == undisturbed.events
+
+
+def _typed(store: Path, frames: str) -> list[str]:
+    return ["run", "--agents", "linear_q", "--suite", "toy", "--tasks", "reach", "--scale", "tiny", "--frames", frames,
+            "--seeds", "1", "--runs", str(store), "--device", "cpu"]  # fmt: skip
+
+
+def test_a_finished_run_that_cannot_be_extended_is_kept_beside(bench, tmp_path):
+    assert bench(*_typed(tmp_path, "400"), "--keep", "all").returncode == 0
+    (folder,) = (tmp_path / "toy/reach/linear_q").iterdir()
+    before = (folder / "events.jsonl").read_bytes()
+    for tree in folder.glob("checkpoints/*/agent.tree"):
+        tree.write_bytes(b"")
+    longer = bench(*_typed(tmp_path, "700"))
+    assert longer.returncode == 0, longer.stdout
+    assert "1 restart" in longer.stdout
+    (beside,) = folder.parent.glob(".old-1-*")
+    assert (beside / "events.jsonl").read_bytes() == before
+
+
+def test_a_run_without_its_replay_restarts_when_it_is_to_be_longer(bench, tmp_path):
+    assert bench(*_typed(tmp_path, "400")).returncode == 0
+    longer = bench(*_typed(tmp_path, "700"))
+    assert "1 restart" in longer.stdout
+    assert longer.returncode == 0
+    (folder,) = (tmp_path / "toy/reach/linear_q").glob("s0-*")
+    assert not (folder / "replay").exists()
+    assert json.loads((folder / "run.json").read_text())["counters"]["frames"] == 700
+
+
+def test_a_damaged_checkpoint_is_said_by_the_command_itself(bench, tmp_path):
+    assert bench(*_typed(tmp_path, "1500"), fault="loop.observed:990:memory", ticks=300).returncode == 1
+    (folder,) = (tmp_path / "toy/reach/linear_q").iterdir()
+    (checkpoints.candidates(folder)[0][0].path / "agent.tree").write_bytes(b"")
+    again = bench(*_typed(tmp_path, "1500"))
+    assert again.returncode == 0
+    assert "are trained again, from" in again.stdout.replace("\n", " ")

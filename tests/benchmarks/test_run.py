@@ -118,6 +118,8 @@ def test_a_run_that_fails_or_diverges_is_a_row_and_the_others_finish(bench, plug
     assert status == {"raises": "failed", "diverges": "diverged", "random": "finished"}
     assert "RuntimeError: the agent broke" in done.stdout
     assert "loss not finite" in done.stdout
+    (diverged,) = (run for run in reader.runs(tmp_path / "runs")[0] if run.status == "diverged")
+    assert len(list(diverged.events())) > 10, "what was measured before it diverged is kept"
     assert "Traceback" not in done.stdout
 
 
@@ -151,6 +153,16 @@ def test_a_plug_in_that_fails_at_import_is_a_line_in_doctor(bench, plug_in):
     assert "agent absent: " in done.stdout
     assert "no_such_module" in done.stdout
     assert "agent random: ready" in done.stdout
+
+
+def test_a_full_disk_at_the_report_is_a_sentence_and_the_runs_are_whole(bench, tmp_path):
+    command = ["run", "--agents", "random", *ON_TOY, "--seeds", "1", "--runs", str(tmp_path / "runs")]
+    done = bench(*command, fault="report.write:1:full")
+    assert done.returncode == 1
+    assert "no page written: No space left" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert [run.status for run in reader.runs(tmp_path / "runs")[0]] == ["finished"]
+    assert bench(*command).returncode == 0
 
 
 def test_a_time_limit_stops_resumably_with_status_3(bench, tmp_path):
