@@ -30,10 +30,13 @@ class Lost(RuntimeError):
 
 
 def _started(pid: int) -> str:
-    """The kernel's start tick of a process, so that a reused number is not mistaken for its old owner; "" where
-    unknown."""
+    """The kernel's start tick of a living process, so that a reused number is not mistaken for its old owner.
+
+    "" where it is unknown, and for a zombie: killed, and not reaped by whoever should (in a container, often nobody).
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
         return ""
 

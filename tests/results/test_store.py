@@ -1,6 +1,9 @@
 """The store's promises: identities, records, event rows, leases."""
 
 import json
+import socket
+import subprocess
+import sys
 import time
 from dataclasses import fields, replace
 
@@ -112,6 +115,19 @@ def test_a_reused_process_number_is_not_its_old_owner(tmp_path):
     document = json.loads((tmp_path / "lease.json").read_text())
     assert lease.alive(document)
     assert not lease.alive(document | {"started": "1"})
+
+
+def test_a_killed_owner_that_nobody_reaps_is_dead(tmp_path):
+    """In a container without an init process a killed run stays as a zombie, with its number and its start tick."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    document = {"host": socket.gethostname(), "pid": child.pid, "started": lease._started(child.pid), "heartbeat": 0.0}
+    assert lease.alive(document)
+    child.kill()
+    deadline = time.time() + 10
+    while lease.alive(document):
+        assert time.time() < deadline
+        time.sleep(0.01)
+    child.wait()
 
 
 def test_another_hosts_lease_is_dead_when_its_heartbeat_is_old():
