@@ -29,7 +29,7 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException:  # a Ctrl-C too: no litter, and the error goes on
         beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)

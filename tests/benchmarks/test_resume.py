@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.benchmarks import executor, plan
 from bench.results import checkpoints, faults
 from bench.results.schema import Budget, Evaluation
 
@@ -255,6 +257,20 @@ def test_a_finished_run_that_cannot_be_extended_is_kept_beside(bench, tmp_path):
     assert "1 restart" in longer.stdout
     (beside,) = folder.parent.glob(".old-1-*")
     assert (beside / "events.jsonl").read_bytes() == before
+
+
+def test_a_request_made_before_another_shell_finished_the_run_keeps_what_that_shell_measured(plan_run):
+    """The second shell planned it as new, waited for the first, and finds it finished, shorter, without replay."""
+    run = plan_run("linear_q", "toy/reach", Budget(400, 200, 2, 2))
+    (waiting,) = plan.make(replace(run.request, frames="700")).runs
+    assert waiting.action == "new"
+    assert run.go().returncode == 0
+    measured = run.events
+    assert executor.prepare(waiting, run.request.root)
+    (beside,) = run.path.parent.glob(".old-1-*")
+    assert (beside / "events.jsonl").read_bytes() == measured
+    assert run.run.status == "planned"
+    assert not (run.path / "events.jsonl").exists()
 
 
 def test_a_run_without_its_replay_restarts_when_it_is_to_be_longer(bench, tmp_path):
