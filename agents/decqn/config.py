@@ -1,4 +1,4 @@
-"""Configuration of DecQN. [S] marks values of Seyde et al. 2023, appendix table for state-based control."""
+"""Configuration of DecQN. [S]: taken for Seyde et al. 2023's, from memory, not checked against its text or code."""
 
 from __future__ import annotations
 
