@@ -78,6 +78,11 @@ class SequenceReplay(Replay):
         """int64 [E]: the number the next row of each environment will get."""
         return np.array([stream.head for stream in self._streams])
 
+    @property
+    def tails(self) -> np.ndarray:
+        """int64 [E]: the number of the oldest row held of each environment."""
+        return np.array([stream.tail for stream in self._streams])
+
     def add(self, step: Step, cut: np.ndarray | None = None, **dense: np.ndarray) -> None:
         """Store one vector step. `cut` [E]: episodes the agent ends here. `dense`: [E, ...], of this step's rows."""
         ends = step.terminated | step.truncated if cut is None else step.terminated | step.truncated | cut
@@ -122,6 +127,10 @@ class SequenceReplay(Replay):
 
     def sample(self, rng: np.random.Generator, batch: int, length: int, within_episodes: bool = False) -> Sequences:
         """`batch` windows, uniformly and with replacement from all there are. ValueError where there is none."""
+        return self.gather(self.draw(rng, batch, length, within_episodes), length)
+
+    def draw(self, rng: np.random.Generator, batch: int, length: int, within_episodes: bool = False) -> np.ndarray:
+        """int64 [batch, 2]: the ids of the first rows of such windows."""
         spans = self._spans(length, within_episodes)
         env = np.concatenate([np.full(len(start), e) for e, start, _ in spans])
         start = np.concatenate([start for _, start, _ in spans])
@@ -130,9 +139,7 @@ class SequenceReplay(Replay):
             raise ValueError(f"no {length} consecutive rows to sample among the {len(self)} stored")
         draw = rng.integers(ends[-1], size=batch)
         span = np.searchsorted(ends, draw, side="right")
-        return self.gather(
-            np.stack([env[span], start[span] + draw - np.concatenate([[0], ends[:-1]])[span]], axis=1), length
-        )
+        return np.stack([env[span], start[span] + draw - np.concatenate([[0], ends[:-1]])[span]], axis=1)
 
     def gather(self, ids: np.ndarray, length: int) -> Sequences:
         """The windows of `length` rows that open at `ids` [B, 2]. KeyError where rows are gone or still to come."""
