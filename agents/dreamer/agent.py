@@ -104,8 +104,8 @@ class Dreamer(Agent):
         gradients = list(torch.autograd.grad(loss, self.optimizer.parameters))
         report["gradient_norm"] = self.optimizer.step(gradients)
         with torch.no_grad():
-            slow, value = list(self.slow.parameters()), list(self.networks.value.parameters())
-            torch._foreach_lerp_(slow, value, self.config.slow_rate)  # type: ignore[arg-type]
+            slow, critic = list(self.slow.parameters()), list(self.networks.value.parameters())
+            torch._foreach_lerp_(slow, critic, self.config.slow_rate)  # type: ignore[arg-type]
         for name, value in report.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.summed += 1

@@ -30,7 +30,7 @@ class Fresh:
     def draw(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """int64 [batch, 2]: first rows of windows of length + 1 rows."""
         held = self.replay.tails
-        fresh = []
+        fresh: list[list[int]] = []
         while self.queue and len(fresh) < batch:
             env, row = self.queue.pop(0)
             if row >= held[env]:

@@ -1,4 +1,4 @@
-"""What the model sees and dreams, as videos: reality above, the model's picture in the middle, their difference below."""
+"""What the model sees and dreams, as videos: reality above, the model's picture below it, then their difference."""
 
 from __future__ import annotations
 

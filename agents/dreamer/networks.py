@@ -90,9 +90,9 @@ class Decoder(nn.Module):
             deter, stoch = state.deter.flatten(0, -2), state.stoch.flatten(-2).flatten(0, -2)
             height, width = self.smallest
             blocks = self.from_deter(deter).unflatten(-1, (self.from_deter.blocks, height, width, -1))
-            x = blocks.permute(0, 1, 4, 2, 3).flatten(1, 2)  # block g becomes the g-th group of channels
-            x = x + self.from_stoch(stoch).unflatten(-1, (height, width, -1)).movedim(-1, 1)
-            image = torch.sigmoid(self.convolutions(self.start(x)).float())
+            x = blocks.permute(0, 2, 3, 1, 4).flatten(3)  # block g becomes the g-th group of channels
+            x = x + self.from_stoch(stoch).unflatten(-1, (height, width, -1))
+            image = torch.sigmoid(self.convolutions(self.start(x.movedim(-1, 1))).float())
             decoded["image"] = image.movedim(1, -1).unflatten(0, shape)
         return decoded
 

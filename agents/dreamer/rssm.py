@@ -86,7 +86,9 @@ class RSSM(nn.Module):
             x = functional.silu(self.posterior_layer.norm(token + functional.linear(deter, from_deter)))
             posterior = unimix(self.posterior_logits(x).unflatten(-1, self.shape), self.uniform)
             state = Latent(deter, straight_through(draw(posterior, chance), posterior))
-            deters.append(deter), stochs.append(state.stoch), posteriors.append(posterior)
+            deters.append(deter)
+            stochs.append(state.stoch)
+            posteriors.append(posterior)
         return Latent(torch.stack(deters, 1), torch.stack(stochs, 1)), torch.stack(posteriors, 1)
 
     def dream(self, state: Latent, action: Tensor, noise: Tensor | None) -> Latent:

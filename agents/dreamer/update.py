@@ -1,4 +1,4 @@
-"""The losses of one update, in the paper's order: world model, imagination, returns, actor, critic, critic on replay."""
+"""The losses of one update in order: world model, imagination, returns, actor, critic, critic on replayed steps."""
 
 from __future__ import annotations
 
