@@ -15,6 +15,14 @@ def unimix(logits: Tensor, uniform: float) -> Tensor:
     return (1 - uniform) * probabilities + uniform / classes if uniform else probabilities
 
 
+def log_unimix(logits: Tensor, uniform: float) -> Tensor:
+    """Its logarithm, for logits [..., C]. Without a uniform share it is finite, with its gradient, where a probability
+    rounds to 0."""
+    if uniform:
+        return ((1 - uniform) * logits.float().softmax(-1) + uniform / logits.shape[-1]).log()
+    return logits.float().log_softmax(-1)
+
+
 def draw(probabilities: Tensor, noise: Tensor | None) -> Tensor:
     """Classes int64 [...], where noise [...] is uniform in [0, 1); the likeliest where it is None."""
     if noise is None:
@@ -39,6 +47,6 @@ def divergence(p: Tensor, q: Tensor) -> Tensor:
     return (p * (p.log() - q.log())).sum(-1)
 
 
-def entropy(p: Tensor) -> Tensor:
-    """Nats [...]."""
-    return -torch.xlogy(p, p).sum(-1)
+def entropy(logprob: Tensor) -> Tensor:
+    """Nats [...] of log-probabilities [..., C]."""
+    return -(logprob.exp() * logprob).sum(-1)

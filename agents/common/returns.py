@@ -13,7 +13,6 @@ def lambda_returns(reward: Tensor, value: Tensor, discount: Tensor, lambda_: flo
     the state it leads to. This is the alignment of DreamerV3; V1's and V2's differs in what is passed as entry t.
     """
     outputs = []
-    lambda_ = torch.as_tensor(lambda_, dtype=value.dtype, device=value.device).expand_as(value)
     interim = reward + discount * (1 - lambda_) * value
     decay = discount * lambda_
     for t in reversed(range(reward.shape[-1])):

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from bench.agents.api import Task
-from bench.agents.common.categorical import draw, entropy, one_hot, unimix
+from bench.agents.common.categorical import draw, entropy, log_unimix, one_hot
 from bench.agents.dreamer.config import DreamerConfig
 from bench.agents.dreamer.layers import Linear, mlp
 
@@ -38,7 +38,7 @@ class Actor(nn.Module):
         x = self.layers(feature)
         raw = {name: layer(x).float() for name, layer in self.outputs.items()}
         if self.discrete:
-            return {"probabilities": unimix(raw["logits"][..., None, :], self.uniform)[..., 0, :]}
+            return {"logprob": log_unimix(raw["logits"], self.uniform)}
         deviation = (HIGHEST - LOWEST) * torch.sigmoid(raw["deviation"] + 2) + LOWEST
         return {"mean": torch.tanh(raw["mean"]), "deviation": deviation}
 
@@ -51,18 +51,18 @@ class Actor(nn.Module):
     def sample(self, policy: dict[str, Tensor], noise: Tensor) -> Tensor:
         """Actions [..., A]."""
         if self.discrete:
-            return one_hot(draw(policy["probabilities"], noise), self.size)
+            return one_hot(draw(policy["logprob"].exp(), noise), self.size)
         return policy["mean"] + policy["deviation"] * noise
 
     def logprob(self, policy: dict[str, Tensor], action: Tensor) -> Tensor:
         """Nats [...]."""
         if self.discrete:
-            return (policy["probabilities"] * action).sum(-1).log()
+            return torch.where(action > 0, policy["logprob"], 0.0).sum(-1)
         standard = (action - policy["mean"]) / policy["deviation"]
         return (-0.5 * standard.square() - policy["deviation"].log() - _HALF_LOG_2PI).sum(-1)
 
     def entropy(self, policy: dict[str, Tensor]) -> Tensor:
         """Nats [...]."""
         if self.discrete:
-            return entropy(policy["probabilities"])
+            return entropy(policy["logprob"])
         return (policy["deviation"].log() + 0.5 + _HALF_LOG_2PI).sum(-1)

@@ -24,14 +24,18 @@ from bench.agents.dreamer.update import Batch, Networks, ReturnScale, losses
 from bench.agents.dreamer.world_model import DreamerWorldModel
 
 
+def latents(config: DreamerConfig) -> dict[str, Dense]:
+    """What replay keeps of every state: bfloat16 bits of `deter`, the classes of `stoch`."""
+    return {"deter": Dense((config.deter,), "int16"), "stoch": Dense((config.latents,), "uint8")}
+
+
 class Dreamer(Agent):
     config: DreamerConfig
     replay: SequenceReplay
 
     def __init__(self, config: DreamerConfig, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)
-        latents = {"deter": Dense((config.deter,), "int16"), "stoch": Dense((config.latents,), "uint8")}
-        self.replay = SequenceReplay(task, config.replay, config.collection.envs, latents)
+        self.replay = SequenceReplay(task, config.replay, config.collection.envs, latents(config))
         self.fresh = Fresh(self.replay, config.length)
         self.rng = np.random.default_rng(seed)  # draws the batches
         with torch.random.fork_rng(devices=[]):  # the weights follow from the seed alone
@@ -122,7 +126,7 @@ class Dreamer(Agent):
         return action.float()
 
     def stored(self, state: Latent) -> dict[str, np.ndarray]:
-        """States as replay keeps them: bfloat16 bits, and one byte per class."""
+        """States as replay keeps them: columns as `latents` declares them."""
         return {
             "deter": state.deter.bfloat16().view(torch.int16).cpu().numpy(),
             "stoch": state.stoch.argmax(-1).to(torch.uint8).cpu().numpy(),
@@ -155,7 +159,7 @@ class Dreamer(Agent):
             "agent_steps": self.agent_steps,
             "updates": self.updates,
             "start": self.start,
-            "sums": self.sums,
+            "sums": dict(self.sums),
             "summed": self.summed,
         }
 

@@ -39,7 +39,7 @@ class Fresh:
         return np.concatenate([np.array(fresh, np.int64).reshape(-1, 2), ids])
 
     def state_dict(self) -> State:
-        return {"queue": self.queue, "next": self.next}
+        return {"queue": [list(item) for item in self.queue], "next": self.next.copy()}
 
     def load_state_dict(self, state: State) -> None:
         self.queue, self.next = [list(item) for item in state["queue"]], state["next"].copy()

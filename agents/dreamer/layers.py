@@ -17,6 +17,12 @@ def initialize(weight: Tensor, fan_in: int, outscale: float = 1.0) -> None:
         weight.mul_(outscale)
 
 
+def once(weight: Tensor) -> Tensor:
+    """A weight that many steps use a part of, in the type autocast would cast each part to, every time."""
+    kind = weight.device.type
+    return weight.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weight
+
+
 class Linear(nn.Linear):
     def __init__(self, inputs: int, outputs: int, outscale: float = 1.0):
         super().__init__(inputs, outputs)
@@ -50,7 +56,8 @@ class BlockLinear(nn.Module):
 
     def cut(self, size: int) -> tuple[Tensor, Tensor]:
         """The weights of a block's own inputs, `size` in all blocks together, and of those that all blocks share."""
-        return self.weight[:, : size // self.blocks], self.weight[:, size // self.blocks :]
+        weight = once(self.weight)
+        return weight[:, : size // self.blocks], weight[:, size // self.blocks :]
 
     def forward_shared(self, x: Tensor, shared: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
         """As `forward` where every block's input is its part of x [B, D] followed by all of `shared` [B, S], without

@@ -25,7 +25,9 @@ def open_loop(agent: Dreamer) -> dict[str, np.ndarray]:
     """
     task, length = agent.task, agent.config.length
     steps = min(length, task.episode_steps + 1) if task.episode_steps else length
-    if "image" not in task.observation.spaces or not agent.replay.windows(steps, within_episodes=True):
+    if "image" not in task.observation.spaces or steps <= CONTEXT:
+        return {}
+    if not agent.replay.windows(steps, within_episodes=True):
         return {}
     rng = np.random.default_rng(agent.seed)
     window = agent.replay.sample(rng, EPISODES, steps, within_episodes=True)
@@ -36,9 +38,10 @@ def open_loop(agent: Dreamer) -> dict[str, np.ndarray]:
     first[:, 0] = True
     tokens = networks.encoder(seen)
     states, _ = networks.rssm.infer(networks.rssm.initial(EPISODES), tokens, previous, first, noise=None)
-    dreamt, latent = [], Latent(states.deter[:, CONTEXT - 1], states.stoch[:, CONTEXT - 1])
+    weights, dreamt = networks.rssm.weights(), []
+    latent = Latent(states.deter[:, CONTEXT - 1], states.stoch[:, CONTEXT - 1])
     for t in range(CONTEXT, steps):
-        latent = networks.rssm.dream(latent, previous[:, t], noise=None)
+        latent = networks.rssm.dream(latent, previous[:, t], None, weights)
         dreamt.append(latent)
     later = Latent(*(torch.stack(parts, 1) for parts in zip(*dreamt, strict=True)))
     dream = Latent(*(torch.cat([a[:, :CONTEXT], b], 1) for a, b in zip(states, later, strict=True)))

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from bench.agents.common.categorical import draw, one_hot, straight_through, unimix
 from bench.agents.dreamer.config import DreamerConfig
-from bench.agents.dreamer.layers import BlockLinear, Linear, NormedLinear, RMSNorm, mlp
+from bench.agents.dreamer.layers import BlockLinear, Linear, NormedLinear, RMSNorm, mlp, once
 
 
 class Latent(NamedTuple):
@@ -55,8 +55,12 @@ class RSSM(nn.Module):
         """Previous actions [..., A] as the core takes them; beyond [-1, 1] they count as clipped."""
         return self.from_action(action / action.abs().clamp(min=1).detach())
 
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """What `core` needs of `hidden`: fetched once for all steps of a sequence."""
+        return self.hidden.cut(self.deter)
+
     def core(self, state: Latent, action: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
-        """h' [B, D] after the embedded action [B, units]. weights: `hidden`'s, cut once for all steps."""
+        """h' [B, D] after the embedded action [B, units]. weights: from `weights`."""
         inputs = torch.cat([self.from_deter(state.deter), self.from_stoch(state.stoch.flatten(-2)), action], dim=-1)
         x = functional.silu(self.norm(self.hidden.forward_shared(state.deter, inputs, weights)))
         gates = self.gates(x).float().unflatten(-1, (self.gates.blocks, 3, -1))
@@ -74,11 +78,11 @@ class RSSM(nn.Module):
         """
         going_on = (~first)[..., None].float()
         action = self.embed(action * going_on)
-        weight, bias = self.posterior_layer.linear.weight, self.posterior_layer.linear.bias
-        from_deter, from_tokens = weight.split([self.deter, tokens.shape[-1]], dim=1)
-        tokens = functional.linear(tokens, from_tokens, bias)
+        linear = self.posterior_layer.linear
+        from_deter, from_tokens = once(linear.weight).split([self.deter, tokens.shape[-1]], dim=1)
+        tokens = functional.linear(tokens, from_tokens, linear.bias)
         deters, stochs, posteriors = [], [], []
-        weights = self.hidden.cut(self.deter)
+        weights = self.weights()
         chances = [None] * tokens.shape[1] if noise is None else noise.unbind(1)
         steps = zip(tokens.unbind(1), action.unbind(1), going_on.unbind(1), chances, strict=True)
         for token, act, keep, chance in steps:
@@ -91,8 +95,8 @@ class RSSM(nn.Module):
             posteriors.append(posterior)
         return Latent(torch.stack(deters, 1), torch.stack(stochs, 1)), torch.stack(posteriors, 1)
 
-    def dream(self, state: Latent, action: Tensor, noise: Tensor | None) -> Latent:
+    def dream(self, state: Latent, action: Tensor, noise: Tensor | None, weights: tuple[Tensor, Tensor]) -> Latent:
         """One step [B, ...] by the prior under actions [B, A]: its sample, or its mode where noise [B, Z] is None."""
-        deter = self.core(state, self.embed(action), self.hidden.cut(self.deter))
+        deter = self.core(state, self.embed(action), weights)
         prior = self.prior(deter)
         return Latent(deter, one_hot(draw(prior, noise), self.shape[1]))

@@ -79,10 +79,10 @@ def imagine(networks: Networks, start: Latent, horizon: int, generator: torch.Ge
     count = start.deter.shape[0]
     acting = actor.noise((horizon, count), generator)
     dreaming = torch.rand(horizon, count, rssm.shape[0], generator=generator, device=generator.device)
-    state, features, actions = start, [start.feature], []
+    state, features, actions, weights = start, [start.feature], [], rssm.weights()
     for k in range(horizon):
         actions.append(actor.sample(actor(features[-1]), acting[k]))
-        state = rssm.dream(state, actions[-1], dreaming[k])
+        state = rssm.dream(state, actions[-1], dreaming[k], weights)
         features.append(state.feature)
     return Imagined(torch.stack(features), torch.stack(actions))
 
@@ -160,8 +160,8 @@ def losses(
         report = {
             **{f"loss_{name}": term.detach() for name, term in terms.items()},
             "kl": divergence(posterior, prior).sum(-1).mean(),
-            "prior_entropy": entropy(prior).sum(-1).mean(),
-            "posterior_entropy": entropy(posterior).sum(-1).mean(),
+            "prior_entropy": entropy(prior.log()).sum(-1).mean(),
+            "posterior_entropy": entropy(posterior.log()).sum(-1).mean(),
             "policy_entropy": randomness.mean(),
             "return": returns.mean(),
             "return_scale": spread,

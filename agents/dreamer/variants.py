@@ -60,14 +60,21 @@ SCALES: Mapping[str, Diff] = {
     "tiny": {
         "units": 64,
         "deter": 256,
-        "classes": 8,
-        "latents": 8,
-        "depth": 4,
+        "classes": 4,
+        "latents": 16,
+        "depth": 2,
         "batch": 16,
-        "length": 16,
+        "length": 8,
         "train_ratio": 64.0,
-        "learning_rate": 3e-4,
+        "learning_rate": 1e-3,
         "warmup": 100,
         "collection.envs": 1,
     },
+}
+
+# And what they change besides where there are images: windows that hold an episode's memory, and fewer updates.
+IMAGES: Mapping[str, Diff] = {
+    "paper": {},
+    "small": {},
+    "tiny": {"batch": 4, "length": 40, "train_ratio": 16.0},
 }

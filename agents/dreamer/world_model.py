@@ -47,9 +47,9 @@ class DreamerWorldModel(WorldModel):
             if sample
             else None
         )
-        states = []
+        states, weights = [], rssm.weights()
         for k in range(actions.shape[1]):
-            latent = rssm.dream(latent, actions[:, k], None if noise is None else noise[:, k])
+            latent = rssm.dream(latent, actions[:, k], None if noise is None else noise[:, k], weights)
             states.append(latent)
         dreamt = Latent(*(torch.stack(parts, 1) for parts in zip(*states, strict=True)))
         feature = dreamt.feature

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from bench.agents.common.categorical import divergence, draw, entropy, one_hot, straight_through, unimix
+from bench.agents.common.categorical import divergence, draw, entropy, log_unimix, one_hot, straight_through, unimix
 from bench.agents.common.hostsync import no_host_sync
 from bench.agents.common.returns import lambda_returns
 from bench.agents.common.twohot import SymexpTwoHot, symexp, symlog
@@ -111,8 +111,16 @@ def test_straight_through_is_one_hot_in_value_and_the_probabilities_in_gradient(
 def test_divergence_and_entropy():
     p, q = torch.tensor([0.9, 0.1]), torch.tensor([0.5, 0.5])
     assert divergence(p, q).item() == pytest.approx(0.368064, abs=1e-5)
-    assert entropy(q).item() == pytest.approx(math.log(2), abs=1e-6)
-    assert entropy(torch.tensor([1.0, 0.0])) == 0
+    assert entropy(q.log()).item() == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_entropy_has_a_gradient_where_a_probability_rounds_to_zero():
+    logits = torch.tensor([200.0, 0, 0], requires_grad=True)
+    total = entropy(log_unimix(logits, 0.0))
+    assert total == 0
+    assert torch.autograd.grad(total, logits)[0].isfinite().all()
+    mixed = log_unimix(logits, 0.01).exp()
+    assert torch.allclose(mixed, unimix(logits[None], 0.01)[0])
 
 
 def test_none_of_it_waits_for_the_device():

@@ -1,5 +1,8 @@
 """DreamerV3's losses, schedule and replay against the specification."""
 
+import copy
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +15,11 @@ from bench.agents.common.config import ConfigError, merge
 from bench.agents.common.hostsync import no_host_sync
 from bench.agents.common.replay import SequenceReplay
 from bench.agents.counter import TASKS
-from bench.agents.dreamer.agent import Dreamer
+from bench.agents.dreamer.agent import Dreamer, latents
+from bench.agents.dreamer.config import DreamerConfig
 from bench.agents.dreamer.fresh import Fresh
 from bench.agents.dreamer.update import ReturnScale, kl_losses, losses, replay_returns
+from bench.agents.dreamer.variants import SIZES
 from bench.tests.agents.counter import VECTOR, steps
 
 SHORT = {"batch": 4, "length": 8, "train_ratio": 8.0}
@@ -78,13 +83,41 @@ def test_losses_at_initialisation():
     assert report["value"] == 0
     assert report["return"] == 0
     assert report["return_scale"] == 1
-    assert report["loss_actor"].item() == pytest.approx(0, abs=1e-2)  # no advantage: the entropy bonus alone
     terms = [value.item() for name, value in report.items() if name.startswith("loss_")]
     assert total.item() == pytest.approx(sum(terms), rel=1e-5)
 
 
+def test_actor_and_critic_of_a_dream_whose_rewards_are_known(monkeypatch):
+    """The same reward and probability c of going on everywhere, values 0: returns, weights and losses by hand."""
+    agent = built(played=40, warmup=10**9)
+    networks, config, c = agent.networks, agent.config, 0.9
+    with torch.no_grad():
+        networks.reward.layers[-1].bias[131] = 20.0  # nearly all the weight on one bin
+        networks.going_on.layers[-1].weight.zero_()
+        networks.going_on.layers[-1].bias.fill_(math.log(c / (1 - c)))
+    entropies = []
+    monkeypatch.setattr(networks.actor, "logprob", lambda policy, action: torch.full(action.shape[:-1], 1.5))
+    entropy = networks.actor.entropy
+    monkeypatch.setattr(networks.actor, "entropy", lambda policy: entropies.append(entropy(policy)) or entropies[-1])
+    _, _, report = losses(networks, agent.slow, agent.scale, config, agent.batch(window(agent)), agent.generator)
+    reward = networks.reward.mean(torch.zeros(1, config.deter + config.latents * config.classes)).item()
+    horizon, decay = config.imagination, c * config.lambda_  # values are 0, so rewards alone are summed
+    returns = [reward * sum(decay**j for j in range(horizon - k)) for k in range(horizon)]
+    weights = [c ** (k + 1) for k in range(horizon)]  # the first holds c already
+    assert report["return"].item() == pytest.approx(np.mean(returns), rel=1e-4)
+    assert report["return_scale"] == 1
+    flat, two_hot = torch.zeros(255), networks.value.distribution
+    critic = [
+        w * two_hot.loss(flat, torch.tensor(r), torch.tensor(0.0)).item() for w, r in zip(weights, returns, strict=True)
+    ]
+    assert report["loss_critic"].item() == pytest.approx(np.mean(critic), rel=1e-4)
+    weight, back = torch.tensor(weights)[:, None], torch.tensor(returns)[:, None]
+    actor = -(weight * (1.5 * back + config.entropy_scale * entropies[0])).mean()
+    assert report["loss_actor"].item() == pytest.approx(actor.item(), rel=1e-5)
+
+
 def test_the_critic_on_replayed_steps_alone_carries_behaviour_into_the_world_model():
-    agent = built(played=80, train_ratio=64.0, warmup=1, learning_rate=1e-2)
+    agent = built(played=60, warmup=1, learning_rate=1e-2)
     batch, encoder = agent.batch(window(agent)), list(agent.networks.encoder.parameters())
 
     def gradients(**diff: float) -> torch.Tensor:
@@ -157,23 +190,28 @@ def test_new_windows_that_were_dropped_are_skipped():
     replay.gather(ids, 5)
 
 
-def test_training_writes_back_the_latents_of_its_steps_and_no_others():
-    agent = built(played=80)
-    ids = agent.fresh.draw(agent.rng, 1)
-    before = agent.replay.gather(np.array([[0, 0]]), int(agent.replay.heads[0])).dense
-    states = agent.update(agent.batch(agent.replay.gather(np.repeat(ids, 4, axis=0), 9)))
-    stored = agent.stored(states)
-    assert stored["deter"].dtype == np.int16
-    assert stored["stoch"].dtype == np.uint8
-    for name, values in stored.items():
-        agent.replay.write(name, ids[0] + [[0, k] for k in range(1, 9)], values[0])
-        after = agent.replay.gather(np.array([[0, 0]]), int(agent.replay.heads[0])).dense[name]
-        changed = np.flatnonzero((after != before[name]).any(-1)[0])
-        assert set(changed) <= set(range(ids[0, 1] + 1, ids[0, 1] + 9))
-        assert np.array_equal(after[0, ids[0, 1] + 1 : ids[0, 1] + 9], values[0])
+def test_training_writes_back_the_latents_of_its_steps_and_no_others(monkeypatch):
+    agent = built(played=80, train_ratio=1.0)
+    rows = int(agent.replay.heads[0])
+    ids = np.array([[0, 3], [0, 30]] * 2)
+    monkeypatch.setattr(agent.fresh, "draw", lambda rng, batch: ids)
+    before = agent.replay.gather(np.array([[0, 0]]), rows).dense
+    batch = agent.batch(agent.replay.gather(ids, 9))
+    generator, kept = agent.generator.get_state(), copy.deepcopy(agent.networks)
+    agent.agent_steps += 100
+    assert agent.learn()
+    agent.generator.set_state(generator)
+    _, states, _ = losses(kept, agent.slow, agent.scale, agent.config, batch, agent.generator)
+    after = agent.replay.gather(np.array([[0, 0]]), rows).dense
+    for name, values in agent.stored(states).items():
+        changed = (after[name] != before[name]).any(-1)[0]
+        assert set(np.flatnonzero(changed)) <= {*range(4, 12), *range(31, 39)}
+        assert changed[4:12].any()
+        for drawn, start in ((2, 4), (3, 31)):  # both windows twice: what was written last stays
+            assert np.array_equal(after[name][0, start : start + 8], values[drawn])
 
 
-def test_the_first_state_of_a_batch_is_what_the_policy_stored():
+def test_the_first_state_of_a_batch_is_the_stored_one():
     agent = built(played=20, train_ratio=0.0)
     ids = np.array([[0, 3]] * 4)
     agent.replay.write("stoch", ids[:1], np.full((1, agent.config.latents), 1, np.uint8))
@@ -226,6 +264,37 @@ def test_update_act_and_imagination_never_wait_for_the_device(task_id):
         model.imagine(model.encode(batch.observation, action[:, 1:], first), action, generator)
 
 
+def test_bfloat16_gives_the_same_losses_but_for_its_rounding():
+    agent = built(played=60)
+    batch = agent.batch(window(agent))
+    reports = []
+    for half in (False, True):
+        agent.generator.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            total, states, report = losses(
+                agent.networks, agent.slow, agent.scale, agent.config, batch, agent.generator
+            )
+        assert states.deter.dtype == torch.float32
+        gradients = torch.autograd.grad(total, agent.optimizer.parameters)  # every parameter has one, in float32
+        assert {gradient.dtype for gradient in gradients} == {torch.float32}
+        reports.append(report)
+    for name in ("loss_dyn", "loss_reconstruction_vector", "loss_reward", "loss_continue", "policy_entropy"):
+        assert reports[1][name].item() == pytest.approx(reports[0][name].item(), rel=0.05)
+
+
+def test_replay_holds_100k_image_steps_at_12M_in_under_5_gb():
+    task = TASKS["counter/image-box"]
+    config = merge(DreamerConfig, SIZES["12M"], {"replay": 1024, "collection.envs": 1})
+    replay = SequenceReplay(task, config.replay, 1, latents(config))
+    observation = {"image": np.zeros((1, 64, 64, 3), np.uint8)}
+    no, zero = np.zeros(1, bool), np.zeros(1, np.int64)
+    stored = {"deter": np.zeros((1, config.deter), np.int16), "stoch": np.zeros((1, config.latents), np.uint8)}
+    for _ in range(1024):
+        step = Step(observation, np.zeros((1, 2), np.float32), zero, observation, no, no, no, zero, stored)
+        replay.add(step, **stored)
+    assert replay.nbytes / 1024 * 100_000 < 5e9
+
+
 def test_one_batch_is_learnt_by_heart():
     agent = built(played=60, warmup=10, learning_rate=1e-3)
     agent.metrics()
@@ -249,7 +318,13 @@ def test_bad_input_is_refused_with_the_reason():
     blind = Task("gym:Blind", spaces.Dict({}), task.action, 1, None, True)
     assert "84x84" in refused(odd)
     assert "no observation key" in refused(blind)
-    assert "windows of 65 rows" in refused(task, length=64, replay=50)
+    assert "needs 320 rows (length 64 x (batch 4 + 1 environments)), and its replay holds 300" in refused(
+        task, batch=4, length=64, replay=300
+    )
+    assert "batch, warmup to be at least 1" in refused(task, batch=0, warmup=0)
+    assert "whole blocks" in refused(task, depth=3)
+    assert "at most 256 classes" in refused(task, classes=300)
+    assert "train_ratio above 0" in refused(task, train_ratio=0.0)
     assert "unknown protocol generation of dreamer 'v3'. Known: nature, v2" in refused(task, generation="v3")
     assert not refused(task)
     with pytest.raises(ConfigError, match="lambda_"):
