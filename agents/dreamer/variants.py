@@ -65,8 +65,8 @@ SCALES: Mapping[str, Diff] = {
         "depth": 2,
         "batch": 16,
         "length": 8,
-        "train_ratio": 64.0,
-        "learning_rate": 1e-3,
+        "train_ratio": 128.0,
+        "learning_rate": 5e-4,
         "warmup": 100,
         "collection.envs": 1,
     },
@@ -76,5 +76,5 @@ SCALES: Mapping[str, Diff] = {
 IMAGES: Mapping[str, Diff] = {
     "paper": {},
     "small": {},
-    "tiny": {"batch": 4, "length": 40, "train_ratio": 16.0},
+    "tiny": {"batch": 4, "length": 40, "train_ratio": 8.0, "learning_rate": 1e-3},
 }
