@@ -133,6 +133,7 @@ class Agent(ABC):
     replay: Replay | None = None
     world_model: WorldModel | None = None
     updates: int = 0  # optimiser steps of the agent's main model so far
+    precision: str = "float32"  # of an update's products; the run records it
 
     def __init__(self, config: Any, task: Task, seed: int, device: str):
         self.config, self.task, self.seed, self.device = config, task, seed, device

@@ -372,7 +372,7 @@ class Trainer:
         record = self.folder.record
         now = {
             "threads": record.runtime.threads,
-            "precision": "float32",
+            "precision": self.agent.precision,
             "capture": False,
             "device": provenance.device_kind(record.runtime.device),
         }

@@ -48,7 +48,7 @@ def protocol(name: str) -> dict[str, Any]:
     steps = {"maze": MAZE_STEPS, "pixel-catch": CATCH_STEPS}.get(name, REACH_STEPS)
     return {
         "name": "toy",
-        "version": 1,
+        "version": 2 if name == "maze" else 1,  # version 1 of the maze showed places one-hot
         "task": name,
         "action_repeat": 1,
         "reward": _RULES[name],
@@ -120,12 +120,12 @@ class Reach(TaskEnv):
 class Maze(TaskEnv):
     """Walk through the right one of four doors: that pays 1, a wrong one nothing, and either ends the episode.
 
-    Action: up, down, left, right; a wall holds the walker where it is. Observation: where the walker is, one-hot (49),
-    and which door is the goal, one-hot (4). A walker that finds no door in 60 steps is stopped by the time limit.
+    Action: up, down, left, right; a wall holds the walker where it is. Observation: the walker's row and column, then
+    the goal's, each from -1 to 1. A walker that finds no door in 60 steps is stopped by the time limit.
     """
 
     action_repeat, episode_steps, terminates = 1, MAZE_STEPS, True
-    observation_space = observed({"vector": (len(MAZE) * len(MAZE[0]) + len(DOORS),)})
+    observation_space = observed({"vector": (4,)})
     action_space = spaces.Discrete(len(MOVES))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
@@ -146,10 +146,8 @@ class Maze(TaskEnv):
         return self._observe(), reward, left, not left and self._steps == MAZE_STEPS, {}
 
     def _observe(self) -> dict[str, np.ndarray]:
-        vector = np.zeros(len(MAZE) * len(MAZE[0]) + len(DOORS), np.float32)
-        vector[self._at[0] * len(MAZE[0]) + self._at[1]] = 1
-        vector[len(MAZE) * len(MAZE[0]) + self._goal] = 1
-        return {"vector": vector}
+        places = np.array((*self._at, *DOORS[self._goal]), np.float32)
+        return {"vector": places / (len(MAZE) // 2) - 1}
 
     def fingerprint(self) -> bytes:
         return struct.pack("4i", *self._at, self._goal, self._steps)

@@ -35,6 +35,7 @@ class Dreamer(Agent):
 
     def __init__(self, config: DreamerConfig, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)
+        self.precision = "float32" if device == "cpu" else "bfloat16"
         self.replay = SequenceReplay(task, config.replay, config.collection.envs, latents(config))
         self.fresh = Fresh(self.replay, config.length)
         self.rng = np.random.default_rng(seed)  # draws the batches
@@ -103,7 +104,7 @@ class Dreamer(Agent):
 
     def update(self, batch: Batch) -> Latent:
         """One optimiser step; gives the new states [B, T, ...]. Never waits for the device."""
-        with self.precision():
+        with self.autocast():
             loss, states, report = losses(self.networks, self.slow, self.scale, self.config, batch, self.generator)
         gradients = list(torch.autograd.grad(loss, self.optimizer.parameters))
         report["gradient_norm"] = self.optimizer.step(gradients)
@@ -115,9 +116,9 @@ class Dreamer(Agent):
         self.summed += 1
         return states
 
-    def precision(self) -> AbstractContextManager[Any]:
+    def autocast(self) -> AbstractContextManager[Any]:
         """bfloat16 where the paper has it, on GPUs; norms, distributions and losses stay in float32."""
-        return torch.autocast("cuda", torch.bfloat16, enabled=self.device != "cpu")
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def encoded(self, action: Tensor) -> Tensor:
         """Actions as the model takes them: float32 [..., A]."""

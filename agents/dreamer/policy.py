@@ -34,7 +34,7 @@ class DreamerPolicy(Policy):
         networks = self.agent.networks
         envs = len(first)
         noise = torch.rand(envs, 1, self.state.stoch.shape[1], generator=self.generator, device=self.generator.device)
-        with self.agent.precision():
+        with self.agent.autocast():
             tokens = networks.encoder(observation)[:, None]
             states, _ = networks.rssm.infer(self.state, tokens, self.action[:, None], first[:, None], noise)
             self.state = Latent(states.deter[:, 0], states.stoch[:, 0])

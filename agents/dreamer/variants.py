@@ -32,17 +32,22 @@ VARIANTS: Mapping[str, Diff] = {
 
 _ATARI = {**SIZES["200M"], "train_ratio": 128.0, "collection.envs": 1}  # HEAD has ratio 256, both papers 128
 
+# Our own tasks end after 40 to 60 decisions, each of which tells less than one nat.
+_TOY = {"horizon": 30.0, "free_nats": 0.1}
+
 # generation -> protocol of the task -> settings. Tasks that none of them names keep the 12M model at ratio 512.
 GENERATIONS: Mapping[str, Mapping[str, Diff]] = {
     "v2": {
         "atari": _ATARI,
         "dmc-state": {**SIZES["12M"], "train_ratio": 512.0, "collection.envs": 16},
         "dmc-vision": {**SIZES["12M"], "train_ratio": 512.0, "collection.envs": 16},
+        "toy": _TOY,
     },
     "nature": {
         "atari": _ATARI,
         "dmc-state": {**SIZES["1M"], "train_ratio": 1024.0, "collection.envs": 16},
         "dmc-vision": {**SIZES["200M"], "train_ratio": 256.0, "collection.envs": 16},
+        "toy": _TOY,
     },
 }
 

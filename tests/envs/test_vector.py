@@ -62,7 +62,7 @@ def test_no_observation_is_written_to_later():
 
 def test_resume_takes_rows_from_elsewhere():
     envs, _ = maze(2)
-    rows = {"vector": np.arange(2 * 53, dtype=np.float32).reshape(2, 53)}
+    rows = {"vector": np.arange(2 * 4, dtype=np.float32).reshape(2, 4)}
     assert envs.resume(rows) is rows
     after, *_ = envs.step(np.array([0, 0]), np.array([False, False]))
     assert np.array_equal(after["vector"], rows["vector"])

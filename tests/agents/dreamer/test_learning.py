@@ -1,6 +1,7 @@
 """DreamerV3 learns to collect what a task of two states pays."""
 
 import numpy as np
+import pytest
 import torch
 from gymnasium import spaces
 
@@ -49,3 +50,24 @@ def right(agent: Dreamer, policy: DreamerPolicy, lamp: np.ndarray) -> np.ndarray
 def test_the_right_button_is_preferred_soon():
     agent, policy, lamp = trained(500)
     assert (right(agent, policy, lamp) > 0.8).all()
+
+
+@torch.no_grad()
+def predicted_and_paid(agent: Dreamer, episodes: int) -> tuple[float, float]:
+    """Means over the starts of episodes: the critic's value, and the discounted rewards the policy then collects."""
+    rng, no, discount = np.random.default_rng(1), np.zeros(ENVS, bool), 1 - 1 / agent.config.horizon
+    policy, value, paid = DreamerPolicy(agent, ENVS, 5), 0.0, 0.0
+    for _ in range(episodes):
+        for k in range(EPISODE):
+            lamp = lamps(rng)
+            action, _ = policy.act({"lamp": lamp}, no | (k == 0))
+            value += float(agent.networks.value.mean(policy.state.feature).mean()) if k == 0 else 0.0
+            paid += discount**k * float((action == lamp.argmax(1)).mean())
+    return value / episodes, paid / episodes
+
+
+@pytest.mark.slow
+def test_the_value_of_a_task_of_two_states_is_right_within_a_twentieth():
+    agent, _, _ = trained(2000)
+    value, paid = predicted_and_paid(agent, 60)
+    assert abs(value - paid) < 0.05 * paid
