@@ -34,6 +34,7 @@ BUILTIN = {
     "decqn": "bench.agents.decqn.spec:spec",
     "linear_q": "bench.agents.linear_q.spec:spec",
     "random": "bench.agents.random.spec:spec",
+    "tdmpc2": "bench.agents.tdmpc2.spec:spec",
 }
 
 
