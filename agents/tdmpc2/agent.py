@@ -86,7 +86,7 @@ class TDMPC2(Agent):
     def tensors(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
         return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def plan(self, observation: dict[str, Tensor], warm: Tensor, generator: Generator) -> Plan:
         """MPPI in E environments from the warm start [E, H, A]. Never waits for the device."""
         net, config = self.networks, self.config
@@ -98,9 +98,10 @@ class TDMPC2(Agent):
         proposals = torch.empty(len(z), config.horizon, config.proposals, self.size, device=z.device)
         state = repeated(config.proposals)
         for t in range(config.horizon):
+            if t:
+                state = net.dynamics(torch.cat([state, action], dim=-1))
             action, _, _ = net.policy.sample(state, generator)
             proposals[:, t] = action.unflatten(0, (len(z), -1))
-            state = net.dynamics(torch.cat([state, action], dim=-1))
         start = repeated(config.samples)
 
         def returns(candidates: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ class TDMPC2(Agent):
 
         return search(returns, warm, proposals, self.search, generator)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def react(self, observation: dict[str, Tensor], generator: Generator) -> Tensor:
         """The policy prior's mean action [E, A]."""
         mean, _ = self.networks.policy(self.networks.encoder(observation, generator))
