@@ -1,4 +1,4 @@
-"""tdmpc2 solves toy/reach, in four environments stepped and planned for together."""
+"""tdmpc2 solves toy/reach, in eight environments stepped and planned for together."""
 
 import numpy as np
 
@@ -13,12 +13,12 @@ from bench.envs.vector import VectorTask
 def test_tdmpc2_solves_reach():
     name, spec = "toy/reach", registry.get("tdmpc2")
     task = envs.task(name)
-    config = registry.resolve(spec, task, "tiny", {"collection.envs": 4, "steps_per_update": 2}, {})
+    config = registry.resolve(spec, task, "tiny", {"collection.envs": 8, "seed_episodes": 1, "steps_per_update": 2}, {})
     agent = registry.load(spec)(config, task, 0, "cpu")
-    policy = agent.policy(4, 0, "explore")
-    collector = Collector(VectorTask([envs.make(name) for _ in range(4)]), agent, lambda *_: None)
+    policy = agent.policy(8, 0, "explore")
+    collector = Collector(VectorTask([envs.make(name) for _ in range(8)]), agent, lambda *_: None)
     collector.start()
-    for _ in range(750):
+    for _ in range(320):
         action, extras = policy.act(*collector.current())
         agent.observe(collector.step(action, extras))
         collector.cut(None)
