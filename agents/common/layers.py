@@ -10,7 +10,6 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-
 FEW = 1 << 13  # numbers: below, dispatching costs more than computing
 
 

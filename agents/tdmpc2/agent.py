@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.spaces import flatdim
 from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Observation, Policy, State, Step, Task
@@ -32,7 +33,7 @@ class TDMPC2(Agent):
         self.discount = discount(config, task)
         self.updater = Updater(config, self.networks, self.discount)
         self.world_model = LatentModel(self)
-        self.size = int(np.prod(task.action.shape))  # A
+        self.size = flatdim(task.action)  # A
         more = config.iterations_more if self.size >= 20 else 0
         self.search = Search(
             config.iterations + more, config.samples, config.elites, config.temperature, config.std_min, config.std_max
@@ -98,10 +99,10 @@ class TDMPC2(Agent):
         proposals = torch.empty(len(z), config.horizon, config.proposals, self.size, device=z.device)
         state = repeated(config.proposals)
         for t in range(config.horizon):
-            if t:
-                state = net.dynamics(torch.cat([state, action], dim=-1))
             action, _, _ = net.policy.sample(state, generator)
             proposals[:, t] = action.unflatten(0, (len(z), -1))
+            if t + 1 < config.horizon:
+                state = net.dynamics(torch.cat([state, action], dim=-1))
         start = repeated(config.samples)
 
         def returns(candidates: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class TDMPC2Config(AgentConfig):
 
 
 def discount(config: TDMPC2Config, task: Task) -> float:
-    """Per decision: a horizon of a fifth of the episode, within limits. 0.99 for 500 decisions, 0.95 for 100 or less."""
+    """Per decision: a horizon of a fifth of the episode, within limits: 0.99 for 500 decisions, 0.95 for 100."""
     if task.episode_steps is None:
         return config.discount_max
     share = task.episode_steps / config.discount_share

@@ -21,7 +21,7 @@ class LatentModel(WorldModel):
 
     @torch.no_grad()
     def encode(self, observation: dict[str, Tensor], action: Tensor, first: Tensor) -> dict[str, Tensor]:
-        """z of the last observation (of images, of the last ones of its episode); the actions before it play no part."""
+        """z of the last observation (of images, the last ones of its episode); the actions before play no part."""
         last = {key: value[:, -1] for key, value in observation.items()}
         if "image" in last:
             last["image"] = self._stacked(observation["image"], first)
@@ -38,9 +38,7 @@ class LatentModel(WorldModel):
         return images[batch[:, None], rows].movedim(1, -2).flatten(-2)
 
     @torch.no_grad()
-    def imagine(
-        self, state: dict[str, Tensor], action: Tensor, generator: Generator, sample: bool = True
-    ) -> Dream:
+    def imagine(self, state: dict[str, Tensor], action: Tensor, generator: Generator, sample: bool = True) -> Dream:
         """Deterministic: `generator` and `sample` change nothing."""
         net, z = self.networks, state["z"]
         rewards: list[Tensor] = []

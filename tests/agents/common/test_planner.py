@@ -126,7 +126,9 @@ def test_a_return_that_is_no_number_counts_as_zero_before_the_ranking():
 def test_the_deviation_keeps_its_limits(constant, deviation):
     """All elites equal, or half of them at each bound of [-2, 2] (the limit is on what a caller's space may be)."""
     settings = replace(MPPI, iterations=1, samples=64, std_max=2.0 if constant else 0.9)
-    proposals = torch.ones(1, 3, 64, 1) if constant else torch.tensor([1.0, -1.0]).repeat(32).expand(1, 3, 64)[..., None]
+    proposals = (
+        torch.ones(1, 3, 64, 1) if constant else torch.tensor([1.0, -1.0]).repeat(32).expand(1, 3, 64)[..., None]
+    )
     plan = search(lambda c: c.new_zeros(1, 64), torch.zeros(1, 3, 1), proposals, settings, generator())
     assert torch.allclose(plan.std, torch.full((1, 3, 1), min(deviation, settings.std_max)))
 

@@ -92,15 +92,22 @@ def observed(agent: TDMPC2, number: int, envs: int, steps: int = 500) -> None:
     ends = np.full(envs, number % steps == steps - 1)
     agent.observe(
         Step(
-            seen, np.zeros((envs, 6), np.float32), np.zeros(envs, np.float32), seen,
-            np.full(envs, number % steps == 0), np.zeros(envs, bool), ends, np.arange(envs), None,
+            seen,
+            np.zeros((envs, 6), np.float32),
+            np.zeros(envs, np.float32),
+            seen,
+            np.full(envs, number % steps == 0),
+            np.zeros(envs, bool),
+            ends,
+            np.arange(envs),
+            None,
         )  # fmt: skip
     )
 
 
 @pytest.mark.parametrize(("envs", "ratio"), [(1, 1), (1, 4), (4, 8)])
 def test_updates_are_owed_as_the_authors_loop_does_them(envs, ratio, monkeypatch):
-    """500-step episodes: nothing in 2500 decisions per environment, then one for each of them, then one per decision."""
+    """500-step episodes: nothing in 2500 decisions per environment, then one for each, then one per decision."""
     smallest = {**SMALLEST, "seed_steps": 1000, "seed_episodes": 5, "batch": 1, "steps_per_update": ratio}
     agent = TDMPC2(config(control(), **{**smallest, "collection.envs": envs}), control(), 0, "cpu")
     monkeypatch.setattr(agent.updater, "update", lambda batch, generator: torch.zeros(10))

@@ -18,7 +18,7 @@ def test_tdmpc2_solves_reach():
     policy = agent.policy(8, 0, "explore")
     collector = Collector(VectorTask([envs.make(name) for _ in range(8)]), agent, lambda *_: None)
     collector.start()
-    for _ in range(320):
+    for _ in range(350):
         action, extras = policy.act(*collector.current())
         agent.observe(collector.step(action, extras))
         collector.cut(None)
