@@ -18,7 +18,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: setup
-	$(BIN)/bench run --agents decqn,random --suite demo --scale tiny --seeds 3
+	$(BIN)/bench run --agents dreamer,random --suite demo --scale tiny --seeds 3
 
 test: setup
 	$(BIN)/python -m pytest

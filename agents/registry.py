@@ -32,6 +32,7 @@ __all__ = [
 GROUP = "bench.agents"
 BUILTIN = {
     "decqn": "bench.agents.decqn.spec:spec",
+    "dreamer": "bench.agents.dreamer.spec:spec",
     "linear_q": "bench.agents.linear_q.spec:spec",
     "random": "bench.agents.random.spec:spec",
     "tdmpc2": "bench.agents.tdmpc2.spec:spec",

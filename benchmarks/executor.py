@@ -71,12 +71,17 @@ def prepare(run: Planned, root: Path) -> bool:
         held.release()
 
 
+# glibc gives large blocks back to the system at once and faults them in again: an update of DreamerV3 1M on a CPU
+# takes 12 % longer so. Other C libraries do not read these.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
+
+
 class Local:
     """Runs the planned runs on this machine."""
 
     def __init__(self, root: Path, jobs: int, deadline: float | None, command: str):
         self._root, self._jobs, self._deadline = root, jobs, deadline
-        self._environment = {**os.environ, "BENCH_COMMAND": command, "PYTHONUNBUFFERED": "1"}
+        self._environment = {**_KEEP_MEMORY, **os.environ, "BENCH_COMMAND": command, "PYTHONUNBUFFERED": "1"}
         self._children: list[Child] = []
         self._signals = 0
         self.waiting: list[Planned] = []

@@ -53,16 +53,30 @@ def pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def sources(name: str) -> str:
-    """Digest of all that decides how `name` learns a toy: its own folder, agents/common, the toys.
+    """Digest of all that decides how `name` learns a toy: its own folder, what it imports of agents/common, the toys.
 
     It is taken from what the files say to Python: comments, docstrings and layout leave it as it is.
     """
     module = importlib.util.find_spec(agents.get(name).cls.partition(":")[0])
     assert module is not None and module.origin is not None
-    folders = (Path(module.origin).parent, "*.py"), (ROOT / "agents" / "common", "*.py"), (ROOT / "envs", "toy*.py")
-    files = [path for folder, pattern in folders for path in sorted(folder.rglob(pattern))]
+    own = sorted(Path(module.origin).parent.rglob("*.py"))
+    files = [*own, *_shared(own), *sorted((ROOT / "envs").rglob("toy*.py"))]
     said = [(path.name, _said(ast.parse(path.read_bytes()))) for path in files]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+
+
+def _shared(files: Iterable[Path]) -> list[Path]:
+    """The modules of agents/common that the files import, and that those import."""
+    found: set[Path] = set()
+    waiting = list(files)
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench.agents.common."):
+                path = ROOT / f"{str(node.module).removeprefix('bench.').replace('.', '/')}.py"
+                if path not in found:
+                    found.add(path)
+                    waiting.append(path)
+    return sorted(found)
 
 
 def _said(node: Any) -> Any:

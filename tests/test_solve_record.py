@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from bench.agents import registry as agents
@@ -41,16 +43,19 @@ def test_the_torch_learner_solves(pair: tuple[str, str]) -> None:
     assert ROWS[pair]["solved"] == "yes", f"{pair}: {ROWS[pair]['way']} of the way"
 
 
-def test_layout_changes_no_digest_and_code_does(tmp_path, monkeypatch) -> None:
-    (tmp_path / "agents" / "common").mkdir(parents=True)
+def test_layout_and_what_is_not_imported_change_no_digest_and_code_does(tmp_path, monkeypatch) -> None:
+    shutil.copytree(solve.ROOT / "agents" / "common", tmp_path / "agents" / "common")
     (tmp_path / "envs").mkdir()
-    file = tmp_path / "agents" / "common" / "rule.py"
     monkeypatch.setattr(solve, "ROOT", tmp_path)
 
-    def digest(text: str) -> str:
-        file.write_text(text)
-        return solve.sources("random")
+    def digest(name: str, text: str) -> str:
+        with open(tmp_path / "agents" / "common" / name, "a") as file:
+            file.write(text)
+        return solve.sources("decqn")
 
-    before = digest("def half(x):\n    return x / 2\n")
-    assert digest('def half(x):\n    """Half of it."""\n    return (x /\n            2)  # exact\n') == before
-    assert digest("def half(x):\n    return x / 3\n") != before
+    before = digest("replay.py", "def half(x):\n    return x / 2\n")
+    assert digest("replay.py", "# a comment\n\n\n") == before
+    assert digest("laprop.py", "def half(x):\n    return x / 3\n") == before  # decqn imports none of it
+    after = digest("replay.py", "def half(x):\n    return x / 3\n")
+    assert after != before
+    assert digest("names.py", "LIMIT = 1\n") != after  # imported by what decqn imports

@@ -78,6 +78,11 @@ class SequenceReplay(Replay):
         """int64 [E]: the number the next row of each environment will get."""
         return np.array([stream.head for stream in self._streams])
 
+    @property
+    def tails(self) -> np.ndarray:
+        """int64 [E]: the number of the oldest row held of each environment."""
+        return np.array([stream.tail for stream in self._streams])
+
     def add(self, step: Step, cut: np.ndarray | None = None, **dense: np.ndarray) -> None:
         """Store one vector step. `cut` [E]: episodes the agent ends here. `dense`: [E, ...], of this step's rows."""
         ends = step.terminated | step.truncated if cut is None else step.terminated | step.truncated | cut
@@ -122,11 +127,15 @@ class SequenceReplay(Replay):
 
     def sample(self, rng: np.random.Generator, batch: int, length: int, within_episodes: bool = False) -> Sequences:
         """`batch` windows, uniformly and with replacement from all there are. ValueError where there is none."""
-        return self.gather(self._draw(rng, batch, length, self._spans(length, within_episodes))[0], length)
+        return self.gather(self.draw(rng, batch, length, within_episodes), length)
+
+    def draw(self, rng: np.random.Generator, batch: int, length: int, within_episodes: bool = False) -> np.ndarray:
+        """int64 [batch, 2]: the ids of the first rows of such windows."""
+        return self._draw(rng, batch, length, self._spans(length, within_episodes))[0]
 
     def draw_finished(self, rng: np.random.Generator, batch: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `sample`, from finished episodes alone and without crossing their ends: the ids [B, 2] of the windows'
-        first rows, and the first row [B] of the episode each lies in."""
+        """As `draw`, from finished episodes alone and without crossing their ends: the ids [batch, 2], and the first
+        row [batch] of the episode each window lies in."""
         return self._draw(rng, batch, length, self._spans(length, within_episodes=True, finished=True))
 
     def _draw(

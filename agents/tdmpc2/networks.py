@@ -15,17 +15,10 @@ from torch import Generator, Tensor, nn
 
 from bench.agents.api import Task
 from bench.agents.common.layers import Ensemble, NormedLinear, mlp
+from bench.agents.common.twohot import symexp, symlog
 from bench.agents.tdmpc2.config import TDMPC2Config
 
 INIT_STD = 0.02  # of every linear layer's weights
-
-
-def symlog(x: Tensor) -> Tensor:
-    return torch.sign(x) * torch.log1p(torch.abs(x))
-
-
-def symexp(x: Tensor) -> Tensor:
-    return torch.sign(x) * torch.expm1(torch.abs(x))
 
 
 def simnorm(x: Tensor, group: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Ten kills per run, for a torch learner on a toy and on a control task and for the random policy on an Atari game."""
+"""Ten kills per run: of learners on a toy, on a control task and on an Atari game."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ KILLS = (
     "checkpoint.done:1", "checkpoint.file:1", "loop.observed:150", "checkpoint.manifest:1", "events.half_line:1",
     "checkpoint.rename:1", "loop.observed:170", "checkpoint.file:6", "loop.acted:160", "events.flushed:1",
 )  # fmt: skip
+_FEW = tuple(f"dreamer.{name}" for name in ("batch=4", "length=8", "train_ratio=2"))  # an update per 16 steps
 CASES = {
-    "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130),
-    "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130),
-    "random-pong": ("random", "atari/pong", Budget(12_000, 8_000, 1, 1), 150),
+    "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
+    "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, ()),
+    "random-pong": ("random", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, ()),
+    "dreamer-toy": ("dreamer", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _FEW),
+    "dreamer-control": ("dreamer", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _FEW),
+    "dreamer-pong": ("dreamer", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, _FEW),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_ten_kills_give_the_events_of_an_undisturbed_run(plan_run, case):
-    agent, task, budget, ticks = CASES[case]
-    reference = plan_run(agent, task, budget)
+    agent, task, budget, ticks, sets = CASES[case]
+    reference = plan_run(agent, task, budget, sets=sets)
     assert reference.go(ticks=ticks).returncode == 0
-    run = plan_run(agent, task, budget)
+    run = plan_run(agent, task, budget, sets=sets)
     for kill in KILLS:
         hurt = run.go(fault=kill, ticks=ticks)
         assert hurt.returncode == -signal.SIGKILL, (kill, hurt.returncode, hurt.stderr)
@@ -39,16 +43,16 @@ def test_ten_kills_give_the_events_of_an_undisturbed_run(plan_run, case):
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_twice_as_long_and_without_evaluations(plan_run, case):
-    agent, task, budget, ticks = CASES[case]
+    agent, task, budget, ticks, sets = CASES[case]
     every = budget.every
-    reference = plan_run(agent, task, Budget(2 * every, every, 1, 1))
+    reference = plan_run(agent, task, Budget(2 * every, every, 1, 1), sets=sets)
     assert reference.go(ticks=ticks).returncode == 0
-    run = plan_run(agent, task, Budget(every, every, 1, 1), keep=True)
+    run = plan_run(agent, task, Budget(every, every, 1, 1), keep=True, sets=sets)
     assert run.go(ticks=ticks).returncode == 0
     run.extend(2 * every)
     assert run.go(ticks=ticks).returncode == 0
     assert run.events == reference.events
-    silent = plan_run(agent, task, Budget(2 * every, 2 * every, 1, 1))
+    silent = plan_run(agent, task, Budget(2 * every, 2 * every, 1, 1), sets=sets)
     assert silent.go(ticks=ticks).returncode == 0
     training = [line for line in reference.events.splitlines() if b'"event":"evaluation"' not in line]
     assert [line for line in silent.events.splitlines() if b'"event":"evaluation"' not in line] == training

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench.agents.common.layers import Ensemble, mish
+from bench.agents.common.twohot import symexp, symlog
 from bench.agents.tdmpc2.networks import (
     INIT_STD,
     Networks,
@@ -15,8 +16,6 @@ from bench.agents.tdmpc2.networks import (
     gaussian_log_probability,
     shifted,
     simnorm,
-    symexp,
-    symlog,
 )
 from bench.agents.tdmpc2.update import spread
 from bench.agents.tdmpc2.variants import SIZES

@@ -1,0 +1,80 @@
+"""Model sizes and other named diffs, the settings of each protocol generation, and what the smaller scales change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Diff = Mapping[str, Any]
+
+
+def size(units: int) -> Diff:
+    """All sizes follow from one width."""
+    return {"units": units, "deter": 8 * units, "classes": units // 16, "depth": units // 16}
+
+
+SIZES: Mapping[str, Diff] = {
+    "1M": size(64),
+    "12M": size(256),
+    "25M": size(384),
+    "50M": size(512),
+    "100M": size(768),
+    "200M": size(1024),
+    "400M": size(1536),
+}
+
+VARIANTS: Mapping[str, Diff] = {
+    **SIZES,
+    "v2": {"generation": "v2"},
+    "nature": {"generation": "nature"},
+    "unimix": {"actor_unimix": 0.01},  # as both papers have it
+}
+
+_ATARI = {**SIZES["200M"], "train_ratio": 128.0, "collection.envs": 1}  # HEAD has ratio 256, both papers 128
+
+# generation -> protocol of the task -> settings. Tasks that none of them names keep the 12M model at ratio 512.
+GENERATIONS: Mapping[str, Mapping[str, Diff]] = {
+    "v2": {
+        "atari": _ATARI,
+        "dmc-state": {**SIZES["12M"], "train_ratio": 512.0, "collection.envs": 16},
+        "dmc-vision": {**SIZES["12M"], "train_ratio": 512.0, "collection.envs": 16},
+    },
+    "nature": {
+        "atari": _ATARI,
+        "dmc-state": {**SIZES["1M"], "train_ratio": 1024.0, "collection.envs": 16},
+        "dmc-vision": {**SIZES["200M"], "train_ratio": 256.0, "collection.envs": 16},
+    },
+}
+
+SCALES: Mapping[str, Diff] = {
+    "paper": {},
+    "small": {
+        **SIZES["1M"],
+        "batch": 16,
+        "length": 16,
+        "train_ratio": 64.0,
+        "learning_rate": 3e-4,
+        "warmup": 200,
+        "collection.envs": 1,
+    },
+    "tiny": {
+        "units": 64,
+        "deter": 256,
+        "classes": 8,
+        "latents": 8,
+        "depth": 2,
+        "batch": 16,
+        "length": 16,
+        "train_ratio": 64.0,
+        "learning_rate": 3e-4,
+        "warmup": 100,
+        "collection.envs": 1,
+    },
+}
+
+# And what they change besides where there are images: windows that hold an episode's memory, and fewer updates.
+IMAGES: Mapping[str, Diff] = {
+    "paper": {},
+    "small": {},
+    "tiny": {"batch": 4, "length": 40, "train_ratio": 8.0, "learning_rate": 1e-3},
+}
