@@ -8,8 +8,6 @@ repeated over whole episodes. The highest of so many means is an optimistic figu
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
 from statistics import mean
@@ -19,7 +17,7 @@ from gymnasium import spaces
 
 from bench.benchmarks.provenance import device_kind
 from bench.envs import registry as envs
-from bench.results.atomic import write
+from bench.results import table
 
 ACTIONS, EPISODES = 100, 2
 OUT = Path(__file__).parents[1] / "results" / "measured" / "constant.csv"
@@ -47,10 +45,7 @@ def play(task_id: str, actions: int = ACTIONS, episodes: int = EPISODES) -> list
 
 
 def main(tasks: list[str]) -> None:
-    rows = {}
-    if OUT.exists():
-        with OUT.open(newline="", encoding="utf-8") as file:
-            rows = {row["task"]: row for row in csv.DictReader(file)}
+    rows = {row["task"]: row for row in table.read(OUT)}
     for task_id in tasks:
         best, action = max(play(task_id))
         rows[task_id] = {
@@ -62,11 +57,7 @@ def main(tasks: list[str]) -> None:
             "command": f"python -m bench.benchmarks.constant_scores {task_id}",
             "hardware": device_kind("cpu"),
         }
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[task_id]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[name] for name in sorted(rows))
-        write(OUT, text.getvalue().encode())
+        table.replace(OUT, [rows[name] for name in sorted(rows)])
         print(task_id, rows[task_id]["best"])
 
 

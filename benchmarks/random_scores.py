@@ -10,8 +10,6 @@ nearest thing, an untrained TD-MPC2 evaluated at frame 0.
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from pathlib import Path
 from statistics import mean, stdev
@@ -21,8 +19,7 @@ from bench.benchmarks import suites
 from bench.benchmarks.evaluation import Evaluator
 from bench.benchmarks.provenance import device_kind
 from bench.envs import registry as envs
-from bench.results import published
-from bench.results.atomic import write
+from bench.results import published, table
 
 COMMAND = "python -m bench.benchmarks.random_scores"
 SUITES = ("atari100k", "dmc")
@@ -78,11 +75,7 @@ def main() -> None:
     for task_id in (task for name in SUITES for task in suites.get(name).tasks):
         start = time.perf_counter()
         rows.append(row(task_id, play(task_id)))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write(OUT, text.getvalue().encode())
+        table.replace(OUT, rows)
         print(
             {key: rows[-1][key] for key in ("task", "mean", "stderr", "published", "z")},
             f"{time.perf_counter() - start:.0f} s",

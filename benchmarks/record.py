@@ -7,16 +7,13 @@ Rows of the same agent, task, scale and seed are replaced; all others stay. A ru
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
 
-from bench.results import reader
-from bench.results.atomic import write
+from bench.results import reader, table
 from bench.results.reader import Run
 from bench.results.schema import Evaluation
 
@@ -60,27 +57,15 @@ def _without_store(command: str) -> str:
     return shlex.join(words)
 
 
-def recorded(path: Path = OUT) -> list[dict[str, str]]:
-    """The rows on file, none where there is no file."""
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def record(runs: Path, path: Path = OUT) -> int:
     """Put the finished runs under `runs` on file; how many there were."""
     finished = [run for run in reader.runs(runs)[0] if run.record.status == "finished"]
     fresh = [row for run in finished for row in rows(run)]
     taken = {tuple(row[name] for name in KEY) for row in fresh}
-    kept = [row for row in recorded(path) if tuple(row[name] for name in KEY) not in taken]
+    kept = [row for row in table.read(path) if tuple(row[name] for name in KEY) not in taken]
     lines = sorted([*kept, *fresh], key=lambda row: (*(row[name] for name in KEY), int(row["frames"])))
     if lines:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-        write(path, text.getvalue().encode())
+        table.replace(path, lines)
     return len(finished)
 
 

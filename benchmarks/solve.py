@@ -10,10 +10,8 @@ with, and tests/test_solve_record.py fails where those have changed since. `rand
 from __future__ import annotations
 
 import ast
-import csv
 import hashlib
 import importlib.util
-import io
 import json
 import shlex
 import subprocess
@@ -28,8 +26,7 @@ from bench.agents import registry as agents
 from bench.benchmarks.provenance import device_kind
 from bench.benchmarks.suites import toy
 from bench.envs import registry as envs
-from bench.results import reader
-from bench.results.atomic import write
+from bench.results import reader, table
 from bench.results.reader import Run
 from bench.results.schema import Evaluation
 
@@ -145,20 +142,13 @@ def _seconds(run: Run) -> float:
 
 def recorded(path: Path = OUT) -> dict[tuple[str, str], Row]:
     """The rows on file by (agent, toy); none where there is no file."""
-    if not path.exists():
-        return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        return {(row["agent"], row["toy"]): row for row in csv.DictReader(file)}
+    return {(row["agent"], row["toy"]): row for row in table.read(path)}
 
 
 def record(row: Row, path: Path = OUT) -> None:
     """Put one row in its place."""
     rows = {**recorded(path), (row["agent"], row["toy"]): row}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(row), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows[key] for key in sorted(rows))
-    write(path, text.getvalue().encode())
+    table.replace(path, [rows[key] for key in sorted(rows)])
 
 
 def main(names: list[str]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from bench.agents.api import Agent
 from bench.benchmarks import provenance
 from bench.benchmarks.trainer import Interrupted, Trainer
+from bench.results import table
 from bench.results.lease import Lease
 from bench.results.schema import Budget, Identity, Runtime
 from bench.results.store import RunFolder
@@ -206,7 +207,4 @@ def append(rows: list[Row], identity: Identity, device: str, path: Path, command
 
 def measured(path: Path = MEASURED) -> list[dict[str, str]]:
     """The rows of a table of throughputs, none where there is no table."""
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return table.read(path)

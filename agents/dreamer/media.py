@@ -19,7 +19,7 @@ CONTEXT = 5  # pictures seen before the open-loop dream begins
 
 @torch.no_grad()
 def open_loop(agent: Dreamer) -> dict[str, np.ndarray]:
-    """ "reconstruction": every picture was seen. "open_loop": only the first five, then the actions alone.
+    """Videos "reconstruction", every picture seen, and "open_loop", only the first five seen, then the actions alone.
 
     uint8 [T, 3 H, 6 W, 3] each; empty where the task has no pictures or no episode is long enough yet.
     """

@@ -25,9 +25,6 @@ class Latent(NamedTuple):
         """[..., D + Z C]: what every head sees."""
         return torch.cat([self.deter, self.stoch.flatten(-2)], dim=-1)
 
-    def detach(self) -> Latent:
-        return Latent(self.deter.detach(), self.stoch.detach())
-
 
 class RSSM(nn.Module):
     def __init__(self, config: DreamerConfig, actions: int, tokens: int):

@@ -1,6 +1,5 @@
 """Curves of finished runs are kept as they were measured; and what they show is compared with what asks nothing."""
 
-import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +8,10 @@ from statistics import mean
 import pytest
 
 from bench.benchmarks import constant_scores, record
+from bench.results import table
 from bench.results.schema import Budget, Evaluation
 
 MEASURED = record.OUT.parent
-
-
-def table(name: str) -> list[dict[str, str]]:
-    with (MEASURED / name).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_evaluation_becomes_a_row_once(plan_run, tmp_path):
@@ -25,7 +20,7 @@ def test_every_evaluation_becomes_a_row_once(plan_run, tmp_path):
     out = tmp_path / "curves.csv"
     for _ in range(2):
         assert record.record(run.path.parents[2], out) == 1
-    rows = record.recorded(out)
+    rows = table.read(out)
     evaluations = [event for event in run.run.events() if isinstance(event, Evaluation)]
     assert [int(row["frames"]) for row in rows] == [500, 1000]
     assert [int(row["episodes"]) for row in rows] == [2, 3]
@@ -37,7 +32,7 @@ def test_every_evaluation_becomes_a_row_once(plan_run, tmp_path):
 
 
 def test_shipped_curves_are_whole():
-    rows = record.recorded()
+    rows = table.read(record.OUT)
     keys = [(*(row[name] for name in record.KEY), int(row["frames"])) for row in rows]
     assert len(set(keys)) == len(keys)
     assert keys == sorted(keys)
@@ -48,14 +43,16 @@ def test_shipped_curves_are_whole():
 
 def final(agent: str, task: str) -> dict[str, float]:
     """The last evaluation's mean of every seed at scale small."""
-    mine = [row for row in record.recorded() if (row["agent"], row["task"], row["scale"]) == (agent, task, "small")]
+    mine = [
+        row for row in table.read(record.OUT) if (row["agent"], row["task"], row["scale"]) == (agent, task, "small")
+    ]
     return {row["seed"]: float(row["mean"]) for row in sorted(mine, key=lambda row: int(row["frames"]))}
 
 
 def test_dreamer_learns_walker_walk_from_states():
     task = "dmc-state/walker_walk"
-    random = next(float(row["mean"]) for row in table("random.csv") if row["task"] == task)
-    constant = next(float(row["best"]) for row in table("constant.csv") if row["task"] == task)
+    random = next(float(row["mean"]) for row in table.read(MEASURED / "random.csv") if row["task"] == task)
+    constant = next(float(row["best"]) for row in table.read(MEASURED / "constant.csv") if row["task"] == task)
     scores = final("dreamer", task)
     assert len(scores) == 3
     assert min(scores.values()) > max(3 * random, constant)

@@ -300,7 +300,7 @@ def test_one_batch_is_learnt_by_heart():
     agent.metrics()
     batch = agent.batch(window(agent))
     losses = []
-    for _ in range(60):
+    for _ in range(40):
         agent.update(batch)
         losses.append(agent.metrics())
     for name, factor in (("reconstruction_vector", 0.5), ("reward", 0.5), ("continue", 0.5)):
