@@ -26,11 +26,11 @@ TERMINATING: Diff = {"episodic": True, "rho": 0.7, "discount_max": 0.99}  # wher
 SCALES: Mapping[str, Diff] = {
     "paper": {},
     "small": {
-        "encoder_width": 256,
-        "width": 256,
+        "encoder_width": 128,
+        "width": 128,
         "latent": 128,
         "members": 2,
-        "batch": 128,
+        "batch": 64,
         "replay": 200_000,
         "samples": 128,
         "elites": 24,
