@@ -96,17 +96,19 @@ class Encoder(nn.Module):
         flat = image.flatten(0, -4)
         if generator is not None:
             flat = shifted(flat, self.shift, generator)
-        z = self.net(flat.permute(0, 3, 1, 2) / 255 - 0.5).flatten(1)
+        z = self.net(flat.permute(0, 3, 1, 2).float().div_(255).sub_(0.5)).flatten(1)
         return simnorm(z, self.group).unflatten(0, image.shape[:-3])
 
 
 def shifted(image: Tensor, limit: int, generator: Generator) -> Tensor:
     """Each image [N, H, W, C] moved by up to `limit` pixels along each axis, its border repeated."""
-    count, height, width, _ = image.shape
+    count, height, width, channels = image.shape
     moves = torch.randint(-limit, limit + 1, (2, count, 1), generator=generator, device=image.device)
     rows = (torch.arange(height, device=image.device) + moves[0]).clamp(0, height - 1)
     columns = (torch.arange(width, device=image.device) + moves[1]).clamp(0, width - 1)
-    return image[torch.arange(count, device=image.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    rows = rows + height * torch.arange(count, device=image.device)[:, None]
+    pixels = width * rows[:, :, None] + columns[:, None, :]  # whole pixels are copied, ten times faster than numbers
+    return image.reshape(-1, channels).index_select(0, pixels.flatten()).view(image.shape)
 
 
 class Policy(nn.Module):
