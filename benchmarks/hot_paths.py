@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -167,12 +167,40 @@ def saving(folder: Path) -> Result:
     return compare("checkpoint: a tree of 21 MB", 5.0, ours, naive)
 
 
+def planning() -> Iterator[Result]:
+    """A plan and an update of TD-MPC2 at 5M on walker's sizes, each against its matrix products alone, two threads."""
+    import torch
+
+    from bench.benchmarks.products import Products
+
+    torch.set_num_threads(2)
+    name, spec = "dmc-state/walker_walk", agents.get("tdmpc2")
+    task = Task(name, observed({"state": (24,)}), spaces.Box(-1, 1, (6,), np.float32), 2, 500, False)
+    agent: Any = agents.load(spec)(agents.resolve(spec, task, "paper", {}, {}), task, 0, "cpu")
+    rng = np.random.default_rng(0)
+    for number in range(500):
+        seen = {"state": rng.normal(size=(1, 24)).astype(np.float32)}
+        action, reward = rng.uniform(-1, 1, (1, 6)).astype(np.float32), rng.uniform(0, 2, 1).astype(np.float32)
+        first, end = np.array([number == 0]), np.array([number == 499])
+        agent.observe(Step(seen, action, reward, seen, first, np.zeros(1, bool), end, np.zeros(1, int), None))
+    batch, now = agent.batch(), agent.tensors(seen)
+    warm = torch.zeros(1, agent.config.horizon, 6)
+    paths = {
+        "tdmpc2 5M: one plan": lambda: agent.plan(now, warm, agent.generator),
+        "tdmpc2 5M: one update": lambda: agent.updater.update(batch, agent.generator),
+    }
+    for path, ours in paths.items():
+        with Products() as products:
+            ours()
+        yield compare(path, 2.0, ours, products.replay)
+
+
 def main() -> None:
     start = time.perf_counter()
     replay, grown = fill()
     memory = max(grown, replay.nbytes)
     with tempfile.TemporaryDirectory() as folder:
-        results = [sampling(replay), collecting(), logging(Path(folder)), saving(Path(folder))]
+        results = [sampling(replay), collecting(), logging(Path(folder)), saving(Path(folder)), *planning()]
     print(f"{'':<44}{'ours':>12}{'naive':>12}{'ratio':>8}{'limit':>8}")
     for r in results:
         print(f"{r.path:<44}{1e3 * r.ours:>9.4f} ms{1e3 * r.naive:>9.4f} ms{r.ratio:>8.2f}{r.limit:>8.2f}")

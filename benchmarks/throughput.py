@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -62,16 +63,22 @@ def measure(identity: Identity, device: str, seconds: float) -> list[Row]:
         runtime = Runtime(Budget(1 << 60, 1 << 60, 1, 1), "", device)
         folder = RunFolder.create(Path(store), identity, runtime)
         trainer = Trainer(folder, Lease(folder.path), say=print)
-        flops = _FlopCount(trainer.agent)
+        act, learn = _Products(trainer.agent, trainer.policy, "act"), _Products(trainer.agent, trainer.agent, "learn")
         rows = _loop(trainer, seconds)
-        if flops.per_update:
+        if learn.flops:
             rate = matrix_rate(device)
-            per_second = next(row.value for row in rows if row.quantity == "update") * flops.per_update
+            per_second = next(row.value for row in rows if row.quantity == "update") * learn.flops
             rows += [
-                Row("FLOPs", flops.per_update, "FLOP/update"),
+                Row("FLOPs", learn.flops, "FLOP/update"),
                 Row("matrix product", rate, "FLOP/s"),
                 Row("fraction of matrix product", per_second / rate, ""),
             ]
+        if act.flops:
+            rows.append(Row("FLOPs of act", act.flops, "FLOP/decision"))
+        for quantity, part in (("act", act), ("update", learn)):
+            if part.flops:
+                rate = next(row.value for row in rows if row.quantity == quantity)
+                rows.append(Row(f"{quantity} / its products alone", 1 / rate / part.seconds(), "times"))
         return rows
 
 
@@ -124,25 +131,36 @@ def _peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform != "darwin" else 1)
 
 
-class _FlopCount:
-    """Counts the FLOPs of one unit of learning, as torch sees them, once training is under way."""
+class _Products:
+    """The matrix products of one call of a method, as torch sees them, once training is under way."""
 
-    def __init__(self, agent: Agent):
-        self.per_update = 0.0
-        self._agent, self._learn = agent, agent.learn
-        setattr(agent, "learn", self._counted)  # noqa: B010 - a method put on one object
+    def __init__(self, agent: Agent, owner: Any, method: str):
+        self.flops = 0.0  # of a call; of `learn`, of an update
+        self._agent, self._inner = agent, getattr(owner, method)
+        self._found: Any = None
+        setattr(owner, method, self._counted)
 
-    def _counted(self) -> bool:
+    def _counted(self, *args: Any) -> Any:
         before = self._agent.updates
-        if self.per_update or before < 3 or "torch" not in sys.modules:
-            return self._learn()
-        from torch.utils.flop_counter import FlopCounterMode
+        if self._found or before < 3 or "torch" not in sys.modules:
+            return self._inner(*args)
+        from bench.benchmarks.products import Products
 
-        with FlopCounterMode(display=False) as counter:
-            owed = self._learn()
-        if self._agent.updates > before:
-            self.per_update = counter.get_total_flops() / (self._agent.updates - before)
-        return owed
+        with Products() as products:
+            result = self._inner(*args)
+        if products.calls:
+            self._found, self._units = products, max(self._agent.updates - before, 1)
+            self.flops = products.flops / self._units
+        return result
+
+    def seconds(self) -> float:
+        """What the products alone take: the median of nine replays."""
+        times = []
+        for _ in range(9):
+            start = time.perf_counter()
+            self._found.replay()
+            times.append(time.perf_counter() - start)
+        return statistics.median(times) / self._units
 
 
 def matrix_rate(device: str, seconds: float = 2.0) -> float:

@@ -113,9 +113,9 @@ class SequenceReplay(Replay):
         for key, name in self._keys.items():
             (chunk[name] if name in chunk else row[name])[at] = observation[key][env]
 
-    def windows(self, length: int, within_episodes: bool = False) -> int:
-        """How many different windows of `length` rows there are."""
-        return int(sum(count.sum() for _, _, count in self._spans(length, within_episodes)))
+    def windows(self, length: int, within_episodes: bool = False, finished: bool = False) -> int:
+        """How many different windows of `length` rows there are; `finished`: in finished episodes."""
+        return int(sum(count.sum() for _, _, count in self._spans(length, within_episodes, finished)))
 
     def starts(self, length: int, within_episodes: bool = False) -> np.ndarray:
         """int64 [N, 2]: the id of every window's first row, for samplers of one's own."""
@@ -131,7 +131,16 @@ class SequenceReplay(Replay):
 
     def draw(self, rng: np.random.Generator, batch: int, length: int, within_episodes: bool = False) -> np.ndarray:
         """int64 [batch, 2]: the ids of the first rows of such windows."""
-        spans = self._spans(length, within_episodes)
+        return self._draw(rng, batch, length, self._spans(length, within_episodes))[0]
+
+    def draw_finished(self, rng: np.random.Generator, batch: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `draw`, from finished episodes alone and without crossing their ends: the ids [batch, 2], and the first
+        row [batch] of the episode each window lies in."""
+        return self._draw(rng, batch, length, self._spans(length, within_episodes=True, finished=True))
+
+    def _draw(
+        self, rng: np.random.Generator, batch: int, length: int, spans: list[tuple[int, np.ndarray, np.ndarray]]
+    ) -> tuple[np.ndarray, np.ndarray]:
         env = np.concatenate([np.full(len(start), e) for e, start, _ in spans])
         start = np.concatenate([start for _, start, _ in spans])
         ends = np.concatenate([count for _, _, count in spans]).cumsum()
@@ -139,7 +148,8 @@ class SequenceReplay(Replay):
             raise ValueError(f"no {length} consecutive rows to sample among the {len(self)} stored")
         draw = rng.integers(ends[-1], size=batch)
         span = np.searchsorted(ends, draw, side="right")
-        return np.stack([env[span], start[span] + draw - np.concatenate([[0], ends[:-1]])[span]], axis=1)
+        rows = start[span] + draw - np.concatenate([[0], ends[:-1]])[span]
+        return np.stack([env[span], rows], axis=1), start[span]
 
     def gather(self, ids: np.ndarray, length: int) -> Sequences:
         """The windows of `length` rows that open at `ids` [B, 2]. KeyError where rows are gone or still to come."""
@@ -169,11 +179,16 @@ class SequenceReplay(Replay):
                 here = index == chunk
                 stream.chunks[chunk][name][offset[here]] = values[mine][here]
 
-    def _spans(self, length: int, within_episodes: bool) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        """Per environment: runs of consecutive window starts, as first start and count."""
+    def _spans(
+        self, length: int, within_episodes: bool, finished: bool = False
+    ) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """Per environment: runs of consecutive window starts, as first start and count. `finished`, of windows within
+        episodes: without the episode that is still going on."""
         spans = []
         for env, stream in enumerate(self._streams):
             edges = np.array([*stream.starts, stream.head] if within_episodes else [stream.tail, stream.head])
+            if finished and stream.open:
+                edges = edges[:-1]
             spans.append((env, edges[:-1], np.maximum(np.diff(edges) - length + 1, 0)))
         return spans
 
@@ -229,6 +244,11 @@ class _Stream:
             self.starts.append(self.head)
         self.head += 1
         return self.chunks[-1], (self.head - 1) % self.size
+
+    @property
+    def open(self) -> bool:
+        """Whether the newest episode is still going on."""
+        return self.head > self.tail and not self.chunks[-1]["row"]["last"][(self.head - 1) % self.size]
 
     def _grow(self) -> None:
         chunk = {name: np.empty(self.size, dtype) for name, dtype in self.layout.items()}

@@ -63,5 +63,15 @@ suite = Suite(
     },
     references=dict.fromkeys(_TASKS, FLOOR_CEILING),
     reference_names=("floor", "ceiling"),
-    published=("TD-MPC2", "DC-MPC", "BMPC", "DreamerV3 (TD-MPC2 rerun)", "SAC (TD-MPC2 rerun)"),
+    published=(
+        "TD-MPC2",
+        "DC-MPC",
+        "BMPC",
+        "TD-MPC",
+        "DreamerV3 (TD-MPC2 rerun)",
+        "SAC (TD-MPC2 rerun)",
+        "BRO (10 updates per decision)",
+        "SimBaV2 (2 updates per decision)",
+        "MR.Q",
+    ),
 )

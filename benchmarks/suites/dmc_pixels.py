@@ -34,5 +34,5 @@ suite = Suite(
     },
     references=dict.fromkeys(_TASKS, FLOOR_CEILING),
     reference_names=("floor", "ceiling"),
-    published=("TD-MPC2", "DreamerV3 (2024 release)", "DrQ-v2"),
+    published=("TD-MPC2", "DreamerV3 (2024 release)", "DrQ-v2", "SAC (pixels)"),
 )
