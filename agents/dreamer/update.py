@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bench.agents.api import Task
 from bench.agents.common.categorical import divergence, entropy
+from bench.agents.common.percentiles import percentiles
 from bench.agents.common.returns import lambda_returns
 from bench.agents.dreamer.actor import Actor, action_size
 from bench.agents.dreamer.config import DreamerConfig
@@ -55,13 +56,7 @@ class ReturnScale:
 
     def update(self, returns: Tensor) -> Tensor:
         """Take in returns [...] and give S, 0-d."""
-        ordered = returns.flatten().sort().values
-        ends = []
-        for fraction in (0.05, 0.95):
-            place = fraction * (len(ordered) - 1)
-            below = min(int(place), len(ordered) - 2)
-            ends.append(torch.lerp(ordered[below], ordered[below + 1], place - below))
-        self.percentiles.lerp_(torch.stack(ends), self.rate)
+        self.percentiles.lerp_(percentiles(returns, 0.05, 0.95), self.rate)
         return (self.percentiles[1] - self.percentiles[0]).clamp(min=1)
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from bench.agents.api import State
+from bench.agents.common.percentiles import percentiles
 from bench.agents.tdmpc2.config import TDMPC2Config
 from bench.agents.tdmpc2.networks import Networks, gaussian_log_probability
 
@@ -142,11 +143,5 @@ class Updater:
 
 def spread(value: Tensor) -> Tensor:
     """The distance from the 5th to the 95th percentile of values [B], linear between neighbours."""
-    ordered = value.sort().values
-
-    def percentile(share: float) -> Tensor:
-        place = share * (len(ordered) - 1)
-        below = min(int(place), len(ordered) - 2) if len(ordered) > 1 else 0
-        return torch.lerp(ordered[below], ordered[min(below + 1, len(ordered) - 1)], place - below)
-
-    return percentile(0.95) - percentile(0.05)
+    low, high = percentiles(value, 0.05, 0.95)
+    return high - low
