@@ -14,12 +14,15 @@ KILLS = (
     "checkpoint.rename:1", "loop.observed:170", "checkpoint.file:6", "loop.acted:160", "events.flushed:1",
 )  # fmt: skip
 _FEW = tuple(f"dreamer.{name}" for name in ("batch=4", "length=8", "train_ratio=2"))  # an update per 16 steps
+_BURST = ("tdmpc2.seed_steps=500", "tdmpc2.seed_episodes=1")  # half of the 1,000 decisions
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, ()),
     "random-pong": ("random", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, ()),
     "dreamer-toy": ("dreamer", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _FEW),
     "dreamer-control": ("dreamer", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _FEW),
+    "tdmpc2-toy": ("tdmpc2", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
+    "tdmpc2-control": ("tdmpc2", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _BURST),
     "dreamer-pong": ("dreamer", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, _FEW),
 }
 

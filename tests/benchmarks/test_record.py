@@ -59,6 +59,13 @@ def test_dreamer_learns_walker_walk_from_states():
     assert constant < 150  # of 100 constant actions the best
 
 
+@pytest.mark.parametrize(("task", "seeds"), [("dmc-state/walker_walk", 1), ("dmc-state/ball_in_cup_catch", 3)])
+def test_tdmpc2_learns_from_states(task, seeds):
+    scores = final("tdmpc2", task)
+    assert len(scores) == seeds
+    assert min(scores.values()) >= 800
+
+
 def test_a_constant_action_is_repeated_over_whole_episodes():
     scores = constant_scores.play("toy/reach", actions=2, episodes=3)
     assert len(scores) == 2
