@@ -32,8 +32,7 @@ VARIANTS: Mapping[str, Diff] = {
 
 _ATARI = {**SIZES["200M"], "train_ratio": 128.0, "collection.envs": 1}  # HEAD has ratio 256, both papers 128
 
-# Our own tasks end after 40 to 60 decisions, each of which tells less than one nat.
-_TOY = {"horizon": 30.0, "free_nats": 0.1}
+_TOY = {"horizon": 30.0}  # our own tasks end after 40 to 60 decisions
 
 # generation -> protocol of the task -> settings. Tasks that none of them names keep the 12M model at ratio 512.
 GENERATIONS: Mapping[str, Mapping[str, Diff]] = {
@@ -65,13 +64,13 @@ SCALES: Mapping[str, Diff] = {
     "tiny": {
         "units": 64,
         "deter": 256,
-        "classes": 8,
-        "latents": 8,
+        "classes": 4,
+        "latents": 16,
         "depth": 2,
-        "batch": 16,
-        "length": 16,
+        "batch": 32,
+        "length": 8,
         "train_ratio": 64.0,
-        "learning_rate": 3e-4,
+        "learning_rate": 1e-3,
         "warmup": 100,
         "collection.envs": 1,
     },
@@ -81,5 +80,5 @@ SCALES: Mapping[str, Diff] = {
 IMAGES: Mapping[str, Diff] = {
     "paper": {},
     "small": {},
-    "tiny": {"batch": 4, "length": 40, "train_ratio": 8.0, "learning_rate": 1e-3},
+    "tiny": {"batch": 4, "length": 40, "train_ratio": 8.0},
 }
