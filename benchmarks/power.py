@@ -2,8 +2,9 @@
 
     python -m bench.benchmarks.power
 
-Populations are published runs: of each game as many as are public, in human-normalised scores. An experiment draws runs
-from them with replacement; the truth is the population's own IQM. Two tables in Markdown, as docs/statistics.md has them.
+Populations are published runs: of each game as many as are public, in human-normalised scores. An experiment draws
+runs from them with replacement; the truth is the population's own IQM. Two tables in Markdown, as docs/statistics.md
+has them.
 """
 
 from __future__ import annotations

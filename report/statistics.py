@@ -1,6 +1,6 @@
 """Intervals over runs, as Agarwal et al. 2021 (rliable) define them; runs, not episodes, are the unit.
 
-Guarded here: a matrix must be complete and finite with its axes stated, fewer than FEW runs have no interval, and numpy's
+Guarded here: a matrix must be complete and finite with its axes stated, fewer than FEW runs have no interval, numpy's
 global generator is left alone. The arithmetic is in `bootstrap`, whose numbers are rliable's on the same resamples.
 """
 
@@ -106,6 +106,11 @@ def improvement(x: np.ndarray, y: np.ndarray) -> Estimate:
     value, resampled = bootstrap.improvement(x, y)
     few = min(len(x), len(y)) < FEW
     return Estimate(value, None if few else Interval(*map(float, bootstrap.percentiles(resampled))))
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """The sample deviation (ddof 1), None of fewer than two."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def of_means(means: Sequence[float]) -> dict[str, Estimate]:
