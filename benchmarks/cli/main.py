@@ -14,10 +14,12 @@ from bench.benchmarks.cli import (
     list_,
     plan,
     report,
+    reproduce,
     run,
     run_one,
     show,
     status,
+    table,
     throughput,
 )
 from bench.benchmarks.errors import RequestError
@@ -39,6 +41,8 @@ for name, verb in (
     ("status", status.status),
     ("evaluate", evaluate.evaluate),
     ("report", report.report),
+    ("table", table.table),
+    ("reproduce", reproduce.reproduce),
     ("check", check.check),
     ("doctor", doctor.doctor),
     ("throughput", throughput.throughput),
