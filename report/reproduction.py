@@ -78,12 +78,16 @@ def _grid(paper: Paper, one: Measured) -> Grid:
                 replace(Cell.of(each.row.estimate), wiring=bool(each.row.mark)),
                 Cell(len(each.row.counted), decimals=0),
                 Cell(each.difference, *bounds),
-                Cell(each.test.p if each.test else None, decimals=3),
+                _p(each.test),
             )
         )
     title = f"{paper.name}: {one.label} at scale {one.scale}, {one.rule}, against {one.column.label}, {one.column.rule}"
     head = ("task", "published", "n", "measured", "runs", "difference", "p")
     return Grid(title, head, tuple(rows), tuple(dict.fromkeys([*_verdict(found), *_remains(paper, one, found)])))
+
+
+def _p(test: Welch | None) -> str:
+    return "–" if test is None else f"{test.p:.3f}" if test.p >= 0.001 else "< 0.001"
 
 
 def _verdict(found: Sequence[Comparison]) -> list[str]:

@@ -11,6 +11,7 @@ from bench.benchmarks.cli import (
     clean,
     doctor,
     evaluate,
+    export,
     list_,
     plan,
     report,
@@ -46,6 +47,7 @@ for name, verb in (
     ("check", check.check),
     ("doctor", doctor.doctor),
     ("throughput", throughput.throughput),
+    ("export", export.export),
     ("clean", clean.clean),
 ):
     app.command(name)(verb)
