@@ -53,7 +53,7 @@ def _tensorboard(runs: Path, out: Path) -> Path:
 def _scalars(run: Run, folder: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(str(folder)) as writer:
         for event in run.events():
             if isinstance(event, Episode):
                 values = {"training/return": event.ret, "training/length": float(event.length)}
@@ -63,4 +63,4 @@ def _scalars(run: Run, folder: Path) -> None:
             else:
                 values = {f"metrics/{name}": value for name, value in event.values.items()}
             for tag, value in values.items():
-                writer.add_scalar(tag, value, event.at.frames)  # type: ignore[no-untyped-call]
+                writer.add_scalar(tag, value, event.at.frames)

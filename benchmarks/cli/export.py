@@ -31,7 +31,7 @@ def export(
         raise RequestError(f"nothing is exported to {to!r}.{nearest(to, exporting.TARGETS)} Known: {known}")
     target = cast(exporting.Target, to)
     if lacking := exporting.lacking(target):
-        raise RequestError(f"--to {to} needs the package {lacking}, which cannot be imported here: pip install {lacking}")
+        raise RequestError(f"--to {to} needs the package {lacking}, which is not here. Type: pip install {lacking}")
     default = runs / "export" / ("tensorboard" if to == "tensorboard" else f"episodes.{to}")
     try:
         print(exporting.export(runs, target, out or default))
