@@ -11,13 +11,16 @@ from bench.benchmarks.cli import (
     clean,
     doctor,
     evaluate,
+    export,
     list_,
     plan,
     report,
+    reproduce,
     run,
     run_one,
     show,
     status,
+    table,
     throughput,
 )
 from bench.benchmarks.errors import RequestError
@@ -39,9 +42,12 @@ for name, verb in (
     ("status", status.status),
     ("evaluate", evaluate.evaluate),
     ("report", report.report),
+    ("table", table.table),
+    ("reproduce", reproduce.reproduce),
     ("check", check.check),
     ("doctor", doctor.doctor),
     ("throughput", throughput.throughput),
+    ("export", export.export),
     ("clean", clean.clean),
 ):
     app.command(name)(verb)
