@@ -34,7 +34,8 @@ def quoted(suite: Suite, task: str) -> list[Quoted]:
     Of an agent's rows those under the suite's own rule and largest budget are taken, else those nearest in frames.
     """
     found: list[Quoted] = []
-    scores = published.scores([task])
+    # what an agent scores in its own dream is no score on the task
+    scores = [score for score in published.scores([task]) if not score.rule.startswith("dream@")]
     frames = max(suite.budget(task, scale).frames for scale in suite.budgets)
     for name in suite.published:
         mine = [score for score in scores if published.label(score) == name]

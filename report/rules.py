@@ -3,6 +3,7 @@
 "evaluation@last"     the last evaluation at or before the budget's end, never the best
 "evaluation@100k"     the evaluation at that frame
 "training@390k-400k"  the training episodes that ended in that window of frames
+"training@390k-400k/last"  the same, or the last episode before its end where none ended in it
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Rule:
     kind: Literal["evaluation", "training"]
     start: int | None
     end: int | None
+    or_last: bool = False
 
 
 def parse(text: str) -> Rule:
@@ -34,11 +36,21 @@ def parse(text: str) -> Rule:
         return Rule(text, "evaluation", None, None)
     if found := re.fullmatch(r"evaluation@(\d+)([kM]?)", text):
         return Rule(text, "evaluation", None, int(found[1]) * _UNITS[found[2]])
-    if found := re.fullmatch(r"training@(\d+)([kM]?)-(\d+)([kM]?)", text):
-        return Rule(text, "training", int(found[1]) * _UNITS[found[2]], int(found[3]) * _UNITS[found[4]])
+    if found := re.fullmatch(r"training@(\d+)([kM]?)-(\d+)([kM]?)(/last)?", text):
+        start, end = int(found[1]) * _UNITS[found[2]], int(found[3]) * _UNITS[found[4]]
+        return Rule(text, "training", start, end, found[5] is not None)
     raise ValueError(
-        f"{text!r} is no score rule; the rules are evaluation@last, evaluation@FRAMES and training@FRAMES-FRAMES"
+        f"{text!r} is no score rule; the rules are evaluation@last, evaluation@FRAMES and training@FRAMES-FRAMES[/last]"
     )
+
+
+def reduced(text: str, frames: int) -> str:
+    """The rule that stands for `text` where a run trains for `frames` only, as at a smaller scale: the last evaluation,
+    or the same share of training at the end, which a short run may not fill with a whole episode."""
+    rule = parse(text)
+    if rule.kind == "evaluation" or rule.end is None:
+        return "evaluation@last"
+    return f"training@{frames * (rule.start or 0) // rule.end}-{frames}/last"
 
 
 class Point(NamedTuple):
@@ -85,6 +97,8 @@ def apply(rule: Rule, found: History, target: int, every: int) -> Point | None:
     if rule.kind == "training":
         start = rule.start or 0
         window = [point for point in found.training if start < point.frames <= end]
+        if not window and rule.or_last:
+            window = [point for point in found.training if point.frames <= end][-1:]
         if not window:
             return None
         return Point(window[-1].frames, sum(point.value for point in window) / len(window), len(window))

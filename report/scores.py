@@ -79,11 +79,15 @@ class Row:
     def normalised(self) -> float | None:
         return self.normalise(self.estimate.value) if self.estimate else None
 
+    def counts(self, one: Scored) -> float | None:
+        """What one of the runs enters the estimate with; None where it is left out."""
+        return one.point.value if one.complete and one.point else self.substitute if one.diverged else None
+
     def by_seed(self) -> dict[int, float]:
         """{seed: normalised score} of what the estimate averages; empty without references."""
         found: dict[int, float] = {}
         for one in self.runs:
-            value = one.point.value if one.complete and one.point else self.substitute if one.diverged else None
+            value = self.counts(one)
             if value is not None and (normalised := self.normalise(value)) is not None:
                 found[one.seed] = normalised
         return found

@@ -1,21 +1,18 @@
-"""Intervals over runs. rliable (Agarwal et al. 2021) is the engine; this module guards what it does not.
+"""Intervals over runs, as Agarwal et al. 2021 (rliable) define them; runs, not episodes, are the unit.
 
-rliable draws from numpy's global generator (seeded here and given back), takes only complete runs x tasks matrices and
-accepts swapped axes silently (checked here). Intervals of one mean, of which a page needs hundreds, take a vectorised
-path that gives the same numbers on the same resamples.
+Guarded here: a matrix must be complete and finite with its axes stated, fewer than FEW runs have no interval, numpy's
+global generator is left alone. The arithmetic is in `bootstrap`, whose numbers are rliable's on the same resamples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-REPS = 2000  # bootstrap resamples
-SEED = 20260101
-LEVEL = 0.95
+from bench.report import bootstrap
+
 FEW = 3  # runs below which there is no interval
 ENOUGH = 5  # runs below which a nominal 95 % interval covers only about 85-90 %
 COVERAGE_NOTE = "3 or 4 runs: a nominal 95 % bootstrap interval covers only about 85-90 % there"
@@ -34,19 +31,10 @@ class Estimate(NamedTuple):
 AGGREGATES = ("IQM", "median", "mean", "optimality gap")
 
 
-def _resample(values: np.ndarray) -> np.ndarray:
-    """The REPS resampled means [REPS, P] of runs [N, P], each resample drawing whole runs.
-
-    For P = 1 the draws are those of rliable's StratifiedBootstrap after numpy.random.seed(SEED).
-    """
-    runs = len(values)
-    drawn = np.random.RandomState(SEED).choice(runs, (REPS, runs), replace=True)
+def _resampled_means(values: np.ndarray) -> np.ndarray:
+    """The resampled means [REPS, P] of runs [N, P], each resample drawing whole runs."""
+    drawn = bootstrap.resamples(np.arange(len(values))[:, None])[:, :, 0]
     return values[drawn].mean(axis=1)
-
-
-def _percentiles(resampled: np.ndarray) -> np.ndarray:
-    tail = 100 * (1 - LEVEL) / 2
-    return np.percentile(resampled, [tail, 100 - tail], axis=0)
 
 
 def mean(values: Sequence[float]) -> Estimate:
@@ -56,7 +44,7 @@ def mean(values: Sequence[float]) -> Estimate:
         raise ValueError(f"a mean needs a list of finite numbers, not {values!r}")
     if array.size < FEW:
         return Estimate(float(array.mean()), None)
-    low, high = _percentiles(_resample(array[:, None]))[:, 0]
+    low, high = bootstrap.percentiles(_resampled_means(array[:, None]))[:, 0]
     return Estimate(float(array.mean()), Interval(float(low), float(high)))
 
 
@@ -64,18 +52,8 @@ def band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Pointwise interval (low [P], high [P]) of the mean of curves [N, P], resampling whole runs. None for N < FEW."""
     if len(values) < FEW:
         return None
-    low, high = _percentiles(_resample(values))
+    low, high = bootstrap.percentiles(_resampled_means(values))
     return low, high
-
-
-@contextmanager
-def _seeded_global_generator() -> Iterator[None]:
-    state = np.random.get_state()
-    np.random.seed(SEED)
-    try:
-        yield
-    finally:
-        np.random.set_state(state)
 
 
 def aggregates(matrix: np.ndarray, runs: int, tasks: int) -> dict[str, Estimate]:
@@ -83,33 +61,56 @@ def aggregates(matrix: np.ndarray, runs: int, tasks: int) -> dict[str, Estimate]
 
     `runs` and `tasks` are stated by the caller, so that swapped axes are an error. Intervals resample runs per task.
     """
-    from rliable import library, metrics
+    _check(matrix, runs, tasks)
+    functions = (bootstrap.iqm, bootstrap.median, bootstrap.mean, bootstrap.optimality_gap)
+    resampled = bootstrap.resamples(matrix) if runs >= FEW else None
+    found = {}
+    for name, function in zip(AGGREGATES, functions, strict=True):
+        bounds = None if resampled is None else bootstrap.percentiles(function(resampled))
+        found[name] = Estimate(float(function(matrix)), None if bounds is None else Interval(*map(float, bounds)))
+    return found
 
+
+def _check(matrix: np.ndarray, runs: int, tasks: int) -> None:
     if matrix.shape != (runs, tasks):
         raise ValueError(f"expected {runs} runs x {tasks} tasks, got an array of shape {matrix.shape}")
     if not np.isfinite(matrix).all():
         raise ValueError("a runs x tasks matrix must be complete and finite")
-    functions = (
-        metrics.aggregate_iqm,
-        metrics.aggregate_median,
-        metrics.aggregate_mean,
-        metrics.aggregate_optimality_gap,
-    )
 
-    def all_of(scores: np.ndarray) -> np.ndarray:
-        return np.array([function(scores) for function in functions])
 
+class Profile(NamedTuple):
+    """The fraction of runs above each level."""
+
+    levels: np.ndarray  # [L]
+    fraction: np.ndarray  # [L]
+    band: tuple[np.ndarray, np.ndarray] | None  # low [L], high [L]; None with fewer than FEW runs
+
+
+def profile(matrix: np.ndarray, runs: int, tasks: int, levels: np.ndarray) -> Profile:
+    """Performance profile of a complete matrix [runs, tasks] of normalised scores at these levels."""
+    _check(matrix, runs, tasks)
+    fraction = bootstrap.profile(matrix, levels)
     if runs < FEW:
-        return {name: Estimate(float(value), None) for name, value in zip(AGGREGATES, all_of(matrix), strict=True)}
-    with _seeded_global_generator():
-        points, intervals = library.get_interval_estimates(
-            {"": matrix}, all_of, reps=REPS, confidence_interval_size=LEVEL
-        )
-    bounds = intervals[""].T.tolist()
-    return {
-        name: Estimate(float(value), Interval(*bound))
-        for name, value, bound in zip(AGGREGATES, points[""], bounds, strict=True)
-    }
+        return Profile(levels, fraction, None)
+    low, high = bootstrap.percentiles(bootstrap.profile(bootstrap.resamples(matrix), levels))
+    return Profile(levels, fraction, (low, high))
+
+
+def improvement(x: np.ndarray, y: np.ndarray) -> Estimate:
+    """Probability that a run of x [runs, tasks] beats one of y [other runs, tasks] on a task, averaged over tasks.
+
+    ValueError where the tasks differ in number. No interval where either side has fewer than FEW runs.
+    """
+    _check(x, len(x), x.shape[1])
+    _check(y, len(y), x.shape[1])
+    value, resampled = bootstrap.improvement(x, y)
+    few = min(len(x), len(y)) < FEW
+    return Estimate(value, None if few else Interval(*map(float, bootstrap.percentiles(resampled))))
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """The sample deviation (ddof 1), None of fewer than two."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def of_means(means: Sequence[float]) -> dict[str, Estimate]:

@@ -187,7 +187,8 @@ class Score:
 
     rule: "evaluation@last" (the last evaluation's mean), "evaluation@100k" (the one at that frame) or
     "training@390k-400k" (training episodes that ended in that window). Either `seed` is given, or `std` and `n`
-    may describe a mean over seeds. `source` names the run or the publication.
+    may describe a mean over seeds; `episode_std` is the deviation over one evaluation's episodes, which is no deviation
+    over seeds. `source` names the run or the publication.
     """
 
     task: str
@@ -203,6 +204,7 @@ class Score:
     std: float | None = None
     n: int | None = None
     scale: str = "paper"
+    episode_std: float | None = None
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def _scores() -> dict[str, list[Score]]:
             seed=row["seed"] or None,
             std=float(row["std"]) if row["std"] else None,
             n=int(row["n"]) if row["n"] else None,
+            episode_std=float(row["episode_std"]) if row["episode_std"] else None,
         )
         by_task.setdefault(score.task, []).append(score)
     return by_task

@@ -28,10 +28,26 @@ FOUND = History(
         ("evaluation@300k", 400_000, None),
         ("training@390k-400k", 400_000, Point(400_000, 7.0, 2)),  # after the left edge, up to the right one
         ("training@0-100k", 400_000, None),
+        ("training@390k-400k/last", 400_000, Point(400_000, 7.0, 2)),
+        ("training@391k-399k/last", 400_000, Point(390_004, 6.0, 1)),
+        ("training@100k-200k/last", 400_000, None),
     ],
 )
 def test_rule(text: str, target: int, score: Point | None):
     assert rules.apply(rules.parse(text), FOUND, target, every=100_000) == score
+
+
+@pytest.mark.parametrize(
+    ("text", "frames", "reduced"),
+    [
+        ("evaluation@last", 4_000, "evaluation@last"),
+        ("evaluation@1M", 4_000, "evaluation@last"),
+        ("training@390k-400k", 4_000, "training@3900-4000/last"),
+    ],
+)
+def test_the_rule_of_a_shorter_budget(text: str, frames: int, reduced: str):
+    assert rules.reduced(text, frames) == reduced
+    assert rules.parse(reduced).text == reduced
 
 
 @pytest.mark.parametrize("text", ["", "last", "evaluation@best", "training@400k", "evaluation@1.5M", "evaluation@100G"])

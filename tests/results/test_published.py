@@ -13,7 +13,9 @@ from bench.results import published
 from bench.results.published import HERE, curves, label, references, scores
 from bench.results.schema import Score
 
-RULES = re.compile(r"(evaluation@(last|best)|(evaluation|training)@(\d+[kM]?-)?\d+[kM]?|reference)$")
+RULES = re.compile(
+    r"(evaluation@(last|best)|(evaluation|training|unstated)@(\d+[kM]?-)?\d+[kM]?(/last)?|dream@last|reference)$"
+)
 TASK = re.compile(r"(atari|dmc-state|dmc-vision)/[a-z_]+$|carracing/v3$|takecover/v1$")
 
 
@@ -48,6 +50,7 @@ def test_every_score_has_task_protocol_rule_unit_and_source():
         assert all((score.protocol, score.source, score.agent)), score
         assert not re.match(r"[a-z-]+/\d+$", score.protocol), f"looks like one of ours: {score}"
         assert (score.std is None) or (score.seed is None and score.n is not None and score.n > 1), score
+        assert (score.episode_std is None) or score.seed is None, score
 
 
 def test_windows_of_rules_end_at_the_rows_frames():
@@ -106,9 +109,18 @@ def test_dmc_means_from_curves_and_from_scores(agent: str, frames: int, mean: fl
     assert len({task for task, _ in points}) == 28
     assert mean_by_seed(points) == pytest.approx(mean, abs=0.06)
     rule = "evaluation@500k" if frames == 500_000 else "evaluation@1M"
-    table = [s.value for s in scores(tasks("dmc-state/")) if label(s) == agent and s.rule == rule]
-    assert len(table) == 28
-    assert statistics.fmean(table) == pytest.approx(mean, abs=0.15)
+    table = {
+        (s.task, s.seed or ""): s.value for s in scores(tasks("dmc-state/")) if label(s) == agent and s.rule == rule
+    }
+    assert len(table) == 28 * 3
+    assert mean_by_seed(table) == pytest.approx(mean, abs=0.06)
+
+
+def test_dcmpc_means_over_28_tasks():
+    for rule, mean in (("evaluation@500k", 742.5), ("evaluation@1M", 813.9)):
+        found = [s.value for s in scores(tasks("dmc-state/")) if label(s) == "DC-MPC" and s.rule == rule]
+        assert len(found) == 28
+        assert statistics.fmean(found) == pytest.approx(mean, abs=0.06)
 
 
 def test_bmpc_and_dreamer_means():
@@ -119,9 +131,10 @@ def test_bmpc_and_dreamer_means():
         ("dmc-state/", "DreamerV3 (2023 release)", "training@470k-490k", 18, 753.5),
         ("dmc-vision/", "DreamerV3 (2024 release)", "training@960k-1M", 20, 786.1),
     ):
-        found = [s.value for s in scores(tasks(prefix)) if label(s) == who and s.rule == rule]
-        assert len(found) == count
-        assert statistics.fmean(found) == pytest.approx(mean, abs=0.1)
+        found = [s for s in scores(tasks(prefix)) if label(s) == who and s.rule == rule]
+        assert len({s.task for s in found}) == count
+        by_seed = {(s.task, s.seed or ""): s.value for s in found}
+        assert mean_by_seed(by_seed) == pytest.approx(mean, abs=0.1)
 
 
 def test_human_normalised_dreamer_on_atari():
@@ -135,15 +148,38 @@ def test_human_normalised_dreamer_on_atari():
     assert statistics.median(means) == pytest.approx(0.494, abs=5e-4)
 
 
-def test_human_normalised_simulus_on_atari():
-    found = sorted((s for s in scores(tasks("atari/")) if label(s) == "Simulus"), key=lambda s: (s.task, s.seed or ""))
+@pytest.mark.parametrize(
+    ("agent", "rule", "mean", "median", "iqm"),
+    [
+        ("Simulus", "evaluation@last", 1.645, 0.982, 0.990),
+        ("DreamerV3 (2024 release)", "training@390k-400k/last", 1.245, 0.480, 0.523),
+        ("IRIS", "evaluation@last", 1.046, 0.289, 0.501),
+        ("DIAMOND", "evaluation@last", 1.459, 0.373, 0.641),
+        ("REM", "evaluation@last", 1.222, 0.280, 0.673),
+    ],
+)
+def test_human_normalised_aggregates_on_atari(agent: str, rule: str, mean: float, median: float, iqm: float):
+    found = [s for s in scores(tasks("atari/")) if (label(s), s.rule) == (agent, rule)]
+    found.sort(key=lambda s: (s.task, s.seed or ""))
     normalised = [human(score) for score in found]
     assert len(normalised) == 26 * 5
     means = [statistics.fmean(normalised[i : i + 5]) for i in range(0, 130, 5)]
     cut = len(normalised) // 4
-    assert statistics.fmean(means) == pytest.approx(1.645, abs=5e-4)
-    assert statistics.median(means) == pytest.approx(0.982, abs=5e-4)
-    assert statistics.fmean(sorted(normalised)[cut:-cut]) == pytest.approx(0.990, abs=5e-4)
+    assert statistics.fmean(means) == pytest.approx(mean, abs=5e-4)
+    assert statistics.median(means) == pytest.approx(median, abs=5e-4)
+    assert statistics.fmean(sorted(normalised)[cut:-cut]) == pytest.approx(iqm, abs=5e-4)
+
+
+def test_single_seeds_from_curves_are_the_curves_points():
+    points = {
+        (c.task, label(c), c.seed, frames): value
+        for c in curves("dmc-state/walker_walk")
+        for frames, value in zip(c.frames, c.values, strict=True)
+    }
+    taken = [s for s in scores(["dmc-state/walker_walk"]) if s.source.endswith("single seeds from the curve")]
+    exact = [s for s in taken if "-" not in s.rule]
+    assert len(exact) > 80
+    assert all(s.value == points[s.task, label(s), s.seed or "", s.frames or 0] for s in exact)
 
 
 def test_files_are_small_and_carry_no_clock():
