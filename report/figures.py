@@ -54,18 +54,20 @@ def _aggregate(view: View, metric: str, several: Sequence[Aggregate], looks: Loo
             axes.plot([value], [place], color=colour, marker=marker, ms=6, mew=1.6 if not style else 0, gid=gid)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_yticks(range(len(names)), names)
-        for label, one in zip(axes.get_yticklabels(), several, strict=True):
+        for label, one, name in zip(axes.get_yticklabels(), several, names, strict=True):
+            label.set_gid(QUOTED if one.quoted else looks[name].gid)
             label.set_color(MUTED if one.quoted else INK)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.set_xlabel("normalised score" + (", lower is better" if metric == "optimality gap" else ""))
+        axes.set_xlabel("normalised score")
 
     values = [tables.text(one.estimates.get(metric)) for one in several]
     alt = f"{metric}: " + "; ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
     left = 0.2 + 0.072 * max(map(len, names))
-    return Panel(metric, onto, alt, size=(4.4, 0.75 + 0.23 * max(3, len(names))), left=left)
+    title = f"{metric} (lower is better)" if metric == "optimality gap" else metric
+    return Panel(title, onto, alt, size=(4.4, 0.75 + 0.23 * max(3, len(names))), left=left)
 
 
 def profiles(view: View, looks: Looks) -> list[Panel]:
@@ -157,6 +159,8 @@ def _efficiency(view: View, axis: efficiency.Axis, entrants: Sequence[Entrant], 
     mine = [one for one in entrants if not one.quoted]
     made = [efficiency.curve(view, one, axis, looks[view.name(one)].number) for one in mine]
     series = [one for one in made if isinstance(one, Series)]
+    unit, factor = _unit(max((one.x[-1] for one in series), default=0.0)) if axis == "hours" else (axis, 1.0)
+    series = [one._replace(x=one.x * factor) for one in series]
     without = [one for one in made if isinstance(one, str)]
     levels = [Edge(float(bootstrap.iqm(one.complete.matrix)), one.label, True) for one in entrants if one.quoted]
 
@@ -166,12 +170,12 @@ def _efficiency(view: View, axis: efficiency.Axis, entrants: Sequence[Entrant], 
             axes.axhline(level.value, color=MUTED, lw=0.9, ls=(0, (5, 4)), zorder=1, gid=QUOTED)
         axes.set_xlim(0, max((float(one.x[-1]) for one in series), default=1.0) * 1.005)
         axes.margins(y=0.06)
-        axes.set_xlabel(_hours(view, "hours") if axis == "hours" else axis)
+        axes.set_xlabel(_clock(view, unit) if axis == "hours" else axis)
         axes.set_ylabel("IQM, normalised score")
         axes.xaxis.set_major_formatter(FuncFormatter(tick))
         axes.xaxis.set_major_locator(MaxNLocator(5))
 
-    alt = f"IQM over {axis}: " + "; ".join([f"{s.label} {s.y[-1]:.3f} at {s.x[-1]:,.4g}" for s in series] + without)
+    alt = f"IQM over {axis}: " + "; ".join([f"{s.label} {s.y[-1]:.3f} at {s.x[-1]:,.4g} {unit}" for s in series] + without)
     note = "; ".join(without)
     return Panel(f"IQM over {axis}", onto, alt, tuple(series), edges=tuple(levels), note=note and f"Not drawn: {note}.")
 
@@ -182,6 +186,8 @@ def hours(view: View, looks: Looks) -> list[Panel]:
     found = [one for one in view.aggregates() if "IQM" in one.estimates]
     shown = [(one, time.get((one.scale, one.label))) for one in found if not one.quoted]
     placed = [(one, spent) for one, spent in shown if spent]
+    unit, factor = _unit(max((spent for _, spent in placed), default=0.0))
+    placed = [(one, spent * factor) for one, spent in placed]
     if not placed:
         raise Unavailable("No hours are known of these runs: neither telemetry nor the ends of their sessions.")
     levels = [Edge(one.estimates["IQM"].value, one.label, True) for one in found if one.quoted]
@@ -203,19 +209,24 @@ def hours(view: View, looks: Looks) -> list[Panel]:
             axes.set_xlim(0, max(spent for _, spent in placed) * 1.12)
         axes.xaxis.set_major_formatter(FuncFormatter(tick))
         axes.margins(y=0.08)
-        axes.set_xlabel(_hours(view, "hours per run"))
+        axes.set_xlabel(_clock(view, f"{unit} per run"))
         axes.set_ylabel("IQM, normalised score")
 
     series = [
         Series(looks[view.name(one)].number, view.name(one), np.array([spent]), np.array([one.estimates["IQM"].value]))
         for one, spent in placed
     ]
-    alt = "IQM against hours: " + "; ".join(f"{s.label} {s.y[0]:.3f} for {s.x[0]:.3g} hours a run" for s in series)
+    alt = "IQM against hours: " + "; ".join(f"{s.label} {s.y[0]:.3f} for {s.x[0]:.3g} {unit} a run" for s in series)
     return [Panel("score against hours", onto, alt, tuple(series), edges=tuple(levels))]
 
 
-def _hours(view: View, what: str) -> str:
-    """The axis' name, with the device where there is one for all."""
+def _unit(hours: float) -> tuple[str, float]:
+    """The unit in which so many hours read well, and how many of it make an hour."""
+    return ("hours", 1.0) if hours >= 2 else ("minutes", 60.0) if hours >= 1 / 30 else ("seconds", 3600.0)
+
+
+def _clock(view: View, what: str) -> str:
+    """An axis of time, with the device where there is one for all."""
     devices = sorted({costs.device(run) for run in view.runs} - {""})
     if len(devices) != 1:
         return f"{what}, several devices" if devices else what
@@ -260,8 +271,8 @@ FIGURES: dict[str, Callable[[View, Looks], list[Panel]]] = {
     "aggregates": aggregates,
     "profiles": profiles,
     "improvement": improvement,
-    "efficiency": efficient,
     "hours": hours,
+    "efficiency": efficient,
     "tasks": tasks,
 }
 NAMED = ("aggregates", "improvement")  # their axes name the agents: no legend

@@ -197,17 +197,19 @@ def _quoted_handle(label: str, dash: int) -> Line2D:
 
 
 def swatch(look: Look) -> str:
-    """An agent's line and marker as a small `<svg>` in the page's colours."""
+    """An agent's line and marker in the page's colours, as a `<symbol>` that the page uses by its id, swatch-NUMBER."""
     with rc_context({**_STYLE, "svg.fonttype": "none"}):
         figure = Figure(figsize=(0.46, 0.16))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axis("off")
         axes.set(xlim=(0, 1), ylim=(0, 1))
-        axes.plot([0.02, 0.98], [0.5, 0.5], **look.line(lw=1.6, gid=None))
-        axes.plot([0.5], [0.5], **look.line(marker=MARKERS[look.marker], ms=5, gid=None))
+        axes.plot([0.02, 0.98], [0.5, 0.5], **look.line(lw=1.6, gid=None, clip_on=False))
+        axes.plot([0.5], [0.5], **look.line(marker=MARKERS[look.marker], ms=5, gid=None, clip_on=False))
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return embed(out.getvalue(), f"swatch-{look.number}")
+    name = f"swatch-{look.number}"
+    element = embed(out.getvalue(), name).replace("<svg ", f'<symbol id="{name}" ', 1)
+    return element.removesuffix("</svg>") + "</symbol>"
 
 
 def quoted_dash(number: int) -> tuple[int, tuple[float, ...]]:

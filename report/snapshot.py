@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.report import costs, published, rules, scores, statistics
-from bench.report.costs import Clock
+from bench.report.costs import Clock, Cost
 from bench.report.published import Quoted
 from bench.report.scores import Read, Row
 from bench.report.statistics import Complete, Estimate
@@ -67,7 +67,7 @@ class View:
     def scales(self) -> list[str]:
         return sorted({row.scale for row in self.rows}, key=lambda s: ("paper", "small", "tiny").index(s))
 
-    def name(self, row: Row | Entrant | Aggregate) -> str:
+    def name(self, row: Row | Entrant | Aggregate | Cost) -> str:
         """An agent's name here: with its scale where there are several."""
         several = len(self.scales) > 1 and row.scale != PUBLISHED
         return f"{row.label} · {row.scale}" if several else row.label
