@@ -175,7 +175,9 @@ def _efficiency(view: View, axis: efficiency.Axis, entrants: Sequence[Entrant], 
         axes.xaxis.set_major_formatter(FuncFormatter(tick))
         axes.xaxis.set_major_locator(MaxNLocator(5))
 
-    alt = f"IQM over {axis}: " + "; ".join([f"{s.label} {s.y[-1]:.3f} at {s.x[-1]:,.4g} {unit}" for s in series] + without)
+    alt = f"IQM over {axis}: " + "; ".join(
+        [f"{s.label} {s.y[-1]:.3f} at {s.x[-1]:,.4g} {unit}" for s in series] + without
+    )
     note = "; ".join(without)
     return Panel(f"IQM over {axis}", onto, alt, tuple(series), edges=tuple(levels), note=note and f"Not drawn: {note}.")
 

@@ -47,6 +47,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelsize": 8.5,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
+    "legend.fontsize": 8.5,
     "text.color": INK,
     "axes.grid": True,
     "grid.color": FAINT,
@@ -178,7 +179,7 @@ def save(panels: Sequence[Panel], looks: Mapping[str, Look], quoted: Mapping[str
             place = (x + panel.left) / (columns * width), (y + 0.08) / (rows * height + foot)
             figure.text(*place, panel.note, fontsize=7.8, color=MUTED)
         if handles:
-            figure.legend(handles=handles, loc="lower center", ncols=across, frameon=False, fontsize=8.5, handlelength=3)
+            figure.legend(handles=handles, loc="lower center", ncols=across, frameon=False, handlelength=3)
         # a suffix's own key for the date and the program that a file would otherwise name
         metadata = {
             ".svg": {"Date": None, "Creator": None},

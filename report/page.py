@@ -103,7 +103,8 @@ def render(taken: Snapshot, root: Path) -> str:
     for view in taken.views:
         sections.append(_section(view, looks, root, room))
         room -= sum(len(clip.data) * 3 // 4 for clip in sections[-1].clips)
-    cards = [card for one in sections for card in [*sum(one.cards, []), *(task.card for task in one.tasks)]]
+    cards = [card for one in sections for several in one.cards for card in several]
+    cards += [task.card for one in sections for task in one.tasks]
     return environment.get_template("page.html.j2").render(
         sections=sections,
         looks=looks,

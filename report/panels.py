@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +11,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bench.report import curves, published, tables
 from bench.report.curves import Line
-from bench.report.look import MARKERS, MUTED, PALETTE, QUOTED, Edge, Look, Panel, Series, quoted_dash, tick, with_markers
+from bench.report.look import (
+    MARKERS,
+    MUTED,
+    PALETTE,
+    QUOTED,
+    Edge,
+    Look,
+    Panel,
+    Series,
+    quoted_dash,
+    tick,
+    with_markers,
+)
 from bench.report.scores import Row
 from bench.report.snapshot import View
 
@@ -81,7 +94,7 @@ def _measured(axes: Axes, line: Line, look: Look, single: bool) -> None:
     colour, marker = PALETTE[look.colour], MARKERS[look.marker]
     few = line.band is None
     for frames, values in line.seeds if single else ():
-        alone = {"marker": marker, "ms": 3, "alpha": 0.65} if few else {"alpha": 0.3}
+        alone: dict[str, Any] = {"marker": marker, "ms": 3, "alpha": 0.65} if few else {"alpha": 0.3}
         axes.plot(frames, values, color=colour, lw=0.7, zorder=3, gid=look.gid, **alone)
     if line.band is not None:
         axes.fill_between(line.frames, *line.band, color=colour, alpha=0.18, lw=0, zorder=3, gid=look.gid)

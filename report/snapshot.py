@@ -101,7 +101,8 @@ class View:
             return []
         found = []
         for (scale, label), rows in self._by_agent.items():
-            per_task = {task: {} for task in self.suite.tasks} | {row.task: row.by_seed() for row in rows}
+            per_task: dict[str, dict[int, float]] = {task: {} for task in self.suite.tasks}
+            per_task |= {row.task: row.by_seed() for row in rows}
             if complete := statistics.complete(per_task):
                 found.append(Entrant(label, scale, complete, rows[0].rule, tuple(rows)))
         return found + _published_entrants(self.suite)

@@ -82,9 +82,10 @@ function values(plot, event) {
       let k = 0;
       for (let n = 1; n < one.x.length; n++)
         if (Math.abs(place(one.x[n]) - along) < Math.abs(place(one.x[k]) - along)) k = n;
-      return { one, k, away: Math.abs(place(one.x[k]) - along) };
+      const within = place(one.x[0]) < along && along < place(one.x.at(-1));
+      return { one, k, within, away: Math.abs(place(one.x[k]) - along) };
     })
-    .filter((found) => found.away < 0.08)
+    .filter((found) => found.within || found.away < 0.08)
     .sort((a, b) => b.one.y[b.k] - a.one.y[a.k]);
   if (!near.length) return tip.remove();
   const first = near.reduce((a, b) => (b.away < a.away ? b : a));

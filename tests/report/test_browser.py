@@ -28,7 +28,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser") / "runs"
     bench = [sys.executable, "-m", "bench"]
     asked = ["run", "--agents", "linear_q,random", "--suite", "toy", "--tasks", "toy/reach,toy/maze"]
-    asked += ["--seeds", "3", "--scale", "tiny", "--jobs", "1", "--runs", str(root)]
+    asked += ["--seeds", "3", "--scale", "tiny", "--frames", "4000", "--jobs", "1", "--runs", str(root)]
     subprocess.run(bench + asked, check=True, capture_output=True, env={**os.environ, "BENCH_CHECKPOINT_TICKS": "0"})
     (filmed,) = (root / "toy/reach/random").glob("s0-*")
     evaluate = ["evaluate", str(filmed), "--episodes", "1", "--video"]
@@ -43,12 +43,12 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 seed,
                 start=low,
                 final=high,
-                frames=12_000,
-                points=6,
+                frames=4_000,
+                points=2,
                 scale="tiny",
                 status="diverged" if lost else "finished",
                 reason="loss became nan" if lost else "",
-                upto=4_000 if lost else None,
+                upto=2_000 if lost else None,
             )
     return page.write_page(root, toy.suite, root.parent / "page.html")
 

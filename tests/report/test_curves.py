@@ -10,7 +10,7 @@ import pytest
 
 from bench.report import curves, snapshot
 from bench.report.scores import Row
-from bench.results.schema import Budget, Suite
+from bench.results.schema import Suite
 
 
 def only(root: Path, suite: Suite) -> Row:

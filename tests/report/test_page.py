@@ -235,6 +235,15 @@ def test_what_cannot_be_compared_over_tasks_is_said(write, root: Path, make_suit
     assert "These tasks belong to no suite" in written(root, None)
 
 
+def test_mixed_versions_and_devices_are_said(write, root: Path, toy: Suite):
+    write(seed=0)
+    record = write(seed=1) / "run.json"
+    record.write_text(record.read_text().replace('"numpy": "2.0"', '"numpy": "2.1"').replace("a processor", "another"))
+    text = written(root, toy)
+    assert "Runs were made with different versions of libraries: numpy 2.0 and 2.1." in text
+    assert "Runs come from 2 kinds of device: cpu: a processor, cpu: another." in text
+
+
 def test_every_number_of_the_hover_is_finite_and_every_card_has_its_own(mixed: Path, toy: Suite):
     text = written(mixed, toy)
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
