@@ -66,19 +66,23 @@ def _binned(points: Iterable[Point], end: float) -> list[Point]:
 
 
 def quoted(suite: Suite, task: str, end: float) -> list[Line]:
-    """Published mean curves of the suite's agents from frame 0 to `end`, of those with two points there or more."""
+    """Published curves of the suite's agents from frame 0 to `end`, of those with two points there or more.
+
+    With a band where three seeds or more are public; the mean is then over the bins that all of them have.
+    """
     found = []
     curves = published.curves(task)
     for name in suite.published:
         mine = [curve for curve in curves if published.label(curve) == name]
-        points = [
-            Point(frames, value, 1)
-            for curve in mine
-            for frames, value in zip(curve.frames, curve.values, strict=True)
-            if frames <= end
-        ]
-        shown = _binned(points, end)
-        if len(shown) >= 2:
-            frames, mean = np.array([p.frames for p in shown], float), np.array([p.value for p in shown])
-            found.append(Line(name, mine[0].rule, frames, mean, None, (), mine[0].source))
+        binned = [_binned(_upto(curve, end), end) for curve in mine]
+        series = [(np.array([p.frames for p in one], float), np.array([p.value for p in one])) for one in binned if one]
+        frames, values = _common(series)
+        if len(frames) >= 2:
+            band = statistics.band(values)
+            found.append(Line(name, mine[0].rule, frames, values.mean(axis=0), band, (), mine[0].source))
     return found
+
+
+def _upto(curve: published.Curve, end: float) -> list[Point]:
+    pairs = zip(curve.frames, curve.values, strict=True)
+    return [Point(frames, value, 1) for frames, value in pairs if frames <= end]

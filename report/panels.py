@@ -24,6 +24,7 @@ from bench.report.look import (
     tick,
     with_markers,
 )
+from bench.report.published import Quoted
 from bench.report.scores import Row
 from bench.report.snapshot import View
 
@@ -36,7 +37,10 @@ def of(view: View, task: str, looks: Mapping[str, Look]) -> Panel:
     end = max(row.target for row in rows)
     lines = [curves.measured(row, view.name(row)) for row in rows]
     drawn = curves.quoted(view.suite, task, end) if view.suite else []
-    levels = _levels(view, task, rows[0], {line.label for line in drawn})
+    quoted = published.quoted(view.suite, task) if view.suite else []
+    apart = [one for one in quoted if one.label not in {line.label for line in drawn}]
+    spreads = [ends for one in apart if (ends := _spread(one))]
+    levels = [Edge(one.estimate.value, one.label, True) for one in apart] + _references(view, rows[0])
 
     def onto(axes: Axes) -> None:
         for line in lines:
@@ -44,10 +48,15 @@ def of(view: View, task: str, looks: Mapping[str, Look]) -> Panel:
         for line in drawn:
             dash = quoted_dash(_place(view, line.label))
             axes.plot(line.frames, line.mean, color=MUTED, lw=1.1, ls=dash, zorder=2, gid=QUOTED)
+            if line.band is not None:
+                axes.fill_between(line.frames, *line.band, color=MUTED, alpha=0.14, lw=0, zorder=1.5, gid=QUOTED)
         for level in levels:
             dash = quoted_dash(_place(view, level.label)) if level.quoted else (0, (1, 2))
             gid = QUOTED if level.quoted else None
             axes.axhline(level.value, color=MUTED, lw=0.9, ls=dash, zorder=1, gid=gid)
+        for number, ends in enumerate(spreads):
+            x = end * (0.995 - 0.02 * number)
+            axes.plot([x, x], ends, color=MUTED, lw=3, alpha=0.35, solid_capstyle="butt", zorder=2, gid=QUOTED)
         axes.set_xlim(0, end * 1.005)
         axes.margins(y=0.06)
         axes.set_xlabel("frames", labelpad=2)
@@ -60,7 +69,7 @@ def of(view: View, task: str, looks: Mapping[str, Look]) -> Panel:
         f"{view.name(row)} {tables.text(row.estimate)} at {row.frames or 'no'} frames" for row in rows
     )
     series = [each for line in lines for each in _series(line, looks[line.label])]
-    series += [Series(None, line.label, line.frames, line.mean) for line in drawn]
+    series += [Series(None, line.label, line.frames, line.mean, line.band) for line in drawn]
     edges = [Edge(float(line.mean[-1]), line.label, True) for line in drawn] + levels
     return Panel(task, onto, alt, tuple(series), edges=tuple(edges))
 
@@ -69,16 +78,18 @@ def _place(view: View, label: str) -> int:
     return view.suite.published.index(label) if view.suite else 0
 
 
-def _levels(view: View, task: str, row: Row, with_curve: set[str]) -> list[Edge]:
-    """Published scores without a curve here, and the references."""
-    if view.suite is None:
+def _spread(one: Quoted) -> tuple[float, float] | None:
+    """The interval of a published score where its seeds are public, else its deviation on either side."""
+    if one.estimate.interval:
+        return one.estimate.interval
+    return (one.estimate.value - one.std, one.estimate.value + one.std) if one.std is not None else None
+
+
+def _references(view: View, row: Row) -> list[Edge]:
+    if view.suite is None or not row.references:
         return []
-    quoted = published.quoted(view.suite, task)
-    levels = [Edge(one.estimate.value, one.label, True) for one in quoted if one.label not in with_curve]
-    if row.references:
-        pairs = zip(view.suite.reference_names, row.references, strict=True)
-        levels += [Edge(value, label, False) for label, value in pairs]
-    return levels
+    pairs = zip(view.suite.reference_names, row.references, strict=True)
+    return [Edge(value, label, False) for label, value in pairs]
 
 
 def _series(line: Line, look: Look) -> list[Series]:

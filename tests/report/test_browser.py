@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,11 @@ def column(browser: Browser, number: int) -> list[str]:
     return [str(cell) for cell in browser.run(f"{rows}.map((row) => row.cells[{number}].textContent.trim())")]
 
 
+def numbers(cells: list[str]) -> list[float]:
+    """The number that each cell begins with."""
+    return [float(found[0]) for cell in cells if (found := re.match(r"-?[\d.]+", cell))]
+
+
 def press(browser: Browser, selector: str) -> None:
     browser.run(f"document.querySelector({selector!r}).click()")
 
@@ -89,11 +95,11 @@ def test_sorting(browser: Browser, html: Path, width: int):
     browser.open(html, width)
     button = "table.scores thead th:nth-child(3) button"
     press(browser, button)
-    falling = [float(cell.split()[0]) for cell in column(browser, 2)]
+    falling = numbers(column(browser, 2))
     assert falling == sorted(falling, reverse=True)
     assert len(falling) == 6
     press(browser, button)
-    rising = [float(cell.split()[0]) for cell in column(browser, 2)]
+    rising = numbers(column(browser, 2))
     assert rising == sorted(rising)
     press(browser, "table.scores thead th:nth-child(2) button")
     assert column(browser, 1) == sorted(column(browser, 1))
