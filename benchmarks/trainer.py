@@ -17,7 +17,7 @@ import numpy as np
 from bench.agents import registry as agents
 from bench.agents.api import Agent, Diverged, Scale
 from bench.agents.common.config import merge
-from bench.benchmarks import provenance, video
+from bench.benchmarks import parameters, provenance, video
 from bench.benchmarks.chance import APART, seed_torch, seeds, set_torch_generators, torch_generators
 from bench.benchmarks.collector import Collector
 from bench.benchmarks.evaluation import Evaluator
@@ -104,7 +104,7 @@ class Trainer:
         self._pin()
         record.status, record.reason = "running", "; ".join(self._restored)
         self.folder.save()
-        self.folder.telemetry("start", tick=self._tick, checkpoint=start)
+        self.folder.telemetry("start", tick=self._tick, checkpoint=start, parameters=parameters.count(self.agent))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         stop = threading.Event()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bench.report import grid, scores, statistics
 from bench.report.grid import Cell, Grid
 from bench.report.papers import Column, Paper
-from bench.report.quotes import Measured, measured, quote
+from bench.report.quotes import Measured, Quote, measured, quote
 from bench.report.scores import WIRING, Read
 from bench.results import published
 from bench.results.schema import Suite
@@ -35,7 +35,7 @@ def build(paper: Paper, suite: Suite, read: Sequence[Read] = ()) -> Grid:
     ours = measured(paper, suite, read)
     series = [_quoted(column, column.rule, tasks) for column in _columns(paper)] + [_ours(one) for one in ours]
     body = _by_agent(paper, tasks, series, ours) if paper.layout == "agents" else _by_task(paper, tasks, series)
-    notes = [f"Published: {paper.source}.", *paper.notes, _BEST, *_notes(ours)]
+    notes = [f"Published: {paper.source}.", *paper.notes, *([_BEST] if paper.layout == "tasks" else []), *_notes(ours)]
     return replace(body, title=f"{paper.name}: {paper.title}", notes=tuple(notes), intervals=False)
 
 
@@ -51,8 +51,15 @@ def _columns(paper: Paper) -> tuple[Column, ...]:
 
 def _quoted(column: Column, rule: str, tasks: Sequence[str]) -> _Series:
     found = {task: one for task in tasks if (one := quote(task, column.label, rule))}
-    cells = {task: replace(Cell.of(one.estimate), std=one.episode_std) for task, one in found.items()}
+    cells = {task: _cell(one) for task, one in found.items()}
     return _Series(column.name, column.group, cells, {task: one.seeds for task, one in found.items()})
+
+
+def _cell(one: Quote) -> Cell:
+    """World Models prints whole numbers, "906 ± 21"."""
+    return (
+        Cell.of(one.estimate) if one.episode_std is None else Cell(one.estimate.value, std=one.episode_std, decimals=0)
+    )
 
 
 def _ours(one: Measured) -> _Series:

@@ -10,8 +10,6 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.report import rules
-
 
 @dataclass(frozen=True)
 class Column:
@@ -41,14 +39,10 @@ class Paper:
     layout: Literal["tasks", "agents"] = "tasks"  # what a row is
     human: bool = False  # aggregates over human-normalised scores, else over raw returns
     tasks: tuple[str, ...] = ()  # fewer than the suite's
+    frames: str = ""  # training frames that our rules need, where they are not the suite's
     also: tuple[tuple[str, str], ...] = ()  # (head, rule) of further columns in the layout "agents"
     notes: tuple[str, ...] = ()  # what is peculiar about the published numbers
     remains: tuple[str, ...] = ()  # known differences between the source's protocol and ours
-
-    @property
-    def frames(self) -> int | None:
-        """Training frames that our rules need; None for the suite's budget."""
-        return max((end for rule, _ in self.pairs if (end := rules.parse(rule).end)), default=None)
 
 
 def get(name: str) -> Paper:
@@ -97,8 +91,8 @@ _DMC = (
 _DMC_COLUMNS = tuple(_at(one.label, frames, one.name) for frames in ("500k", "1M") for one in _DMC)
 _DMC_NOTES = (
     "SAC and DreamerV3 are runs of TD-MPC2's authors.",
-    "DreamerV3 has no point at 1M frames on dog_run and humanoid_stand: its aggregate is over the other tasks.",
-    "TD-MPC2's single seeds, of which there are three, and DC-MPC's means of five.",
+    "DreamerV3 has no point at 1M frames on dog_run and humanoid_stand, so no mean over the 28 tasks.",
+    "Means over three runs; DC-MPC's over five.",
 )
 _ABLATED = tuple(
     f"dmc-state/{name}"
@@ -119,7 +113,7 @@ _ALL = (
     Paper(
         name="simulus/atari100k",
         title="Atari 100k: raw scores, human-normalised aggregates",
-        source="Cohen et al. 2025, Simulus; single seeds as its repository and the others' release them",
+        source="Simulus, arXiv:2502.11537; single seeds as its repository and the others' release them",
         suite="atari100k",
         agent="simulus",
         columns=(
@@ -147,7 +141,7 @@ _ALL = (
         ),
         pairs=(("training@390k-400k", _V3_ATARI_WINDOW), ("training@390k-400k/last", _V3_ATARI)),
         human=True,
-        notes=(_WINDOWS, "SPR here is the 100-run rerun of Agarwal et al. 2021."),
+        notes=(_WINDOWS, "SPR: 100 runs a game."),
     ),
     Paper(
         name="dreamerv3/dmc-vision",
@@ -191,6 +185,7 @@ _ALL = (
         suite="dmc",
         agent="tdmpc2",
         columns=_DMC_COLUMNS,
+        frames="1M",
         pairs=(("evaluation@500k", _at("TD-MPC2", "500k")), ("evaluation@1M", _at("TD-MPC2", "1M"))),
         notes=(*_DMC_NOTES, "DC-MPC is later than the paper and stands beside it."),
         remains=(
@@ -201,10 +196,11 @@ _ALL = (
     Paper(
         name="dcmpc/dmc",
         title="dm_control, 28 tasks from states: returns at 500k and 1M frames",
-        source="Scannell et al. 2025, DC-MPC; the table of scores in its repository (its binned curves are smoother)",
+        source="Scannell et al. 2025, arXiv:2503.00653; its repository's table of scores (its binned curves differ)",
         suite="dmc",
         agent="dcmpc",
         columns=_DMC_COLUMNS,
+        frames="1M",
         pairs=(("evaluation@500k", _at("DC-MPC", "500k")), ("evaluation@1M", _at("DC-MPC", "1M"))),
         notes=_DMC_NOTES,
         remains=("The published evaluations are 10 episodes played at once, every 25 training episodes.",),
@@ -212,14 +208,15 @@ _ALL = (
     Paper(
         name="dcmpc/ablations",
         title="DC-MPC's ablations: returns at 1M frames",
-        source="Scannell et al. 2025, DC-MPC; the table of scores in its repository",
+        source="Scannell et al. 2025, DC-MPC, arXiv:2503.00653; its repository's table of scores",
         suite="dmc",
         agent="dcmpc",
         columns=(),  # every published variant of DC-MPC, found in the data
+        frames="1M",
         pairs=(("evaluation@1M", Column("DC-MPC", "evaluation@1M")),),
         layout="agents",
         tasks=_ABLATED,
-        notes=("A variant has one to five runs a task. The mean is over the four tasks that all variants have.",),
+        notes=("A variant has one to five runs a task. The mean is over the tasks that all variants have.",),
     ),
     Paper(
         name="world_models/carracing",

@@ -187,6 +187,11 @@ class Snapshot:
     problems: tuple[Problem, ...]  # run folders that cannot be read
     elsewhere: int  # runs of the store that belong to no view here
 
+    @property
+    def read(self) -> list[Read]:
+        """The runs of all views with their events."""
+        return [Read(one.run, one.history) for view in self.views for row in view.rows for one in row.runs]
+
 
 def take(root: Path, suite: Suite | None, all_suites: Sequence[Suite] = ()) -> Snapshot:
     """Read the store: a suite's runs, or without one a view per suite that runs were started for and the rest."""

@@ -8,11 +8,11 @@ import typer
 
 from bench.benchmarks.errors import RequestError, nearest
 
-KINDS = ("agents", "suites", "tasks", "published")
+KINDS = ("agents", "suites", "tasks", "published", "papers")
 
 
-def list_(kind: Annotated[str, typer.Argument(help="agents, suites, tasks or published.")]) -> None:
-    """List agents, suites, tasks, or the agents whose published scores are shipped.
+def list_(kind: Annotated[str, typer.Argument(help="agents, suites, tasks, published or papers.")]) -> None:
+    """List agents, suites, tasks, the agents whose published scores are shipped, or the papers' tables.
 
     [dim]bench list agents[/dim]
 
@@ -20,7 +20,8 @@ def list_(kind: Annotated[str, typer.Argument(help="agents, suites, tasks or pub
     """
     if kind not in KINDS:
         raise RequestError(f"nothing to list under {kind!r}.{nearest(kind, KINDS)} Known: {', '.join(KINDS)}")
-    rows = {"agents": _agents, "suites": _suites, "tasks": _tasks, "published": _published}[kind]()
+    listings = {"agents": _agents, "suites": _suites, "tasks": _tasks, "published": _published, "papers": _papers}
+    rows = listings[kind]()
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         print(f"{name:<{width}}  {text}".rstrip())
@@ -69,3 +70,9 @@ def _published() -> list[tuple[str, str]]:
     for score in published.scores():
         counts.setdefault(score.agent, set()).add(score.task)
     return [(agent, f"{len(tasks)} tasks") for agent, tasks in sorted(counts.items())]
+
+
+def _papers() -> list[tuple[str, str]]:
+    from bench.report.papers import PAPERS
+
+    return [(name, f"{paper.title} ({paper.source})") for name, paper in PAPERS.items()]

@@ -11,14 +11,17 @@ from bench.benchmarks.cli import (
     clean,
     doctor,
     evaluate,
+    export,
     list_,
     plan,
     plot,
     report,
+    reproduce,
     run,
     run_one,
     show,
     status,
+    table,
     throughput,
 )
 from bench.benchmarks.errors import RequestError
@@ -41,9 +44,12 @@ for name, verb in (
     ("evaluate", evaluate.evaluate),
     ("report", report.report),
     ("plot", plot.plot),
+    ("table", table.table),
+    ("reproduce", reproduce.reproduce),
     ("check", check.check),
     ("doctor", doctor.doctor),
     ("throughput", throughput.throughput),
+    ("export", export.export),
     ("clean", clean.clean),
 ):
     app.command(name)(verb)

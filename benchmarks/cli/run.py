@@ -17,7 +17,7 @@ from bench.benchmarks.errors import RequestError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.benchmarks.plan import Plan
+    from bench.benchmarks.plan import Plan, Request
 
 
 def run(
@@ -46,37 +46,46 @@ def run(
     """
     from rich.console import Console
 
+    from bench.benchmarks import plan
+
+    if keep not in ("", "all"):
+        raise RequestError(f"--keep {keep!r}: the only value is all")
+    console = Console()
+    request = plan.Request(agents, suite, tasks, seeds, scale, frames, sets or (), runs, device, bool(keep), rerun)
+    planned, stopped = carry_out(console, request, jobs, time_limit)
+    raise typer.Exit(ending(console, close(console, planned, runs), stopped))
+
+
+def carry_out(console: Console, request: Request, jobs: str, time_limit: str) -> tuple[Plan, str]:
+    """Plan, forecast, train: the plan, and why training stopped before its end ("" where it did not)."""
     from bench.benchmarks import executor, forecast, plan
     from bench.benchmarks.live import Watch
 
     deadline = time.time() + parse_duration(time_limit) if time_limit else None
     if jobs != "auto" and not (jobs.isdigit() and int(jobs)):
         raise RequestError(f"--jobs {jobs!r} is neither auto nor a number from 1 on")
-    if keep not in ("", "all"):
-        raise RequestError(f"--keep {keep!r}: the only value is all")
-    request = plan.Request(agents, suite, tasks, seeds, scale, frames, sets or (), runs, device, bool(keep), rerun)
     planned = plan.make(request)
-    plan.prepare(runs)
-    console = Console()
-    at_once = executor.jobs(jobs, device, len(planned.work))
-    forecast.show(console, planned, forecast.make(planned, at_once, runs))
-    stopped = ""
-    if planned.work:
-        local = executor.Local(runs, at_once, deadline, shlex.join(["bench", *sys.argv[1:]]))
-        with Watch(console, planned.work) as watch:
-            stopped = local.execute(planned.work, watch).stopped
-    good = close(console, planned, runs)
+    plan.prepare(request.root)
+    at_once = executor.jobs(jobs, request.device, len(planned.work))
+    forecast.show(console, planned, forecast.make(planned, at_once, request.root))
+    if not planned.work:
+        return planned, ""
+    local = executor.Local(request.root, at_once, deadline, shlex.join(["bench", *sys.argv[1:]]))
+    with Watch(console, planned.work) as watch:
+        return planned, local.execute(planned.work, watch).stopped
+
+
+def ending(console: Console, good: bool, stopped: str) -> int:
+    """The exit status: 0 all finished, 1 some failed or diverged, 3 the time limit, 130 interrupted."""
     if stopped and not good:
         console.print(f"stopped ({stopped}); the same command goes on from here")
-        raise typer.Exit(130 if stopped == "interrupted" else 3)
-    raise typer.Exit(0 if good else 1)
+        return 130 if stopped == "interrupted" else 3
+    return 0 if good else 1
 
 
-def close(console: Console, planned: Plan, root: Path) -> bool:
-    """Print what did not finish, the score table and the page's path; whether every run finished."""
-    from bench import report
-    from bench.benchmarks import suites
-    from bench.results import faults, reader
+def finished(console: Console, planned: Plan) -> bool:
+    """Print the runs that did not finish, with their reasons; whether all did."""
+    from bench.results import reader
 
     bad = [
         run
@@ -85,10 +94,20 @@ def close(console: Console, planned: Plan, root: Path) -> bool:
     ]
     for run in bad:
         console.print(f"{run.status}: {run.path}  {run.record.reason}", highlight=False, soft_wrap=True)
+    return not bad
+
+
+def close(console: Console, planned: Plan, root: Path) -> bool:
+    """Print what did not finish, the score table and the page's path; whether every run finished."""
+    from bench import report
+    from bench.benchmarks import suites
+    from bench.results import faults
+
+    good = finished(console, planned)
     lacking = report.available()
     if lacking:
         console.print(lacking, soft_wrap=True)
-        return not bad
+        return good
     from bench.report import page, tables
 
     console.print(tables.terminal(root, planned.suite))
@@ -101,7 +120,7 @@ def close(console: Console, planned: Plan, root: Path) -> bool:
         console.print(f"no page written: {error.strerror}; once that is mended, bench report writes it", soft_wrap=True)
         return False
     console.print(f"page: {path}", soft_wrap=True, highlight=False)
-    return not bad
+    return good
 
 
 def parse_duration(text: str) -> float:
