@@ -22,15 +22,11 @@ class Browser:
         to_child, self._to = os.pipe()
         self._from, from_child = os.pipe()
         read, write = (fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (to_child, from_child))  # clear of 3 and 4
-
-        def plug() -> None:
-            os.dup2(read, 3)
-            os.dup2(write, 4)
-
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
         command = [CHROMIUM, *flags, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
+        plugged = ["bash", "-c", f'exec "$0" "$@" 3<&{read} 4>&{write}', *command]  # it reads at 3 and writes at 4
         null = subprocess.DEVNULL
-        self._child = subprocess.Popen(command, stdout=null, stderr=null, preexec_fn=plug, pass_fds=(3, 4))
+        self._child = subprocess.Popen(plugged, stdout=null, stderr=null, pass_fds=(read, write))
         for fd in (to_child, from_child, read, write):
             os.close(fd)
         self._pending = b""
