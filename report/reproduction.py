@@ -125,7 +125,11 @@ def _remains(paper: Paper, one: Measured, found: Sequence[Comparison]) -> list[s
         told = "; ".join(f"{key}: {protocol[key]}" for key in _TOLD if key in protocol)
         notes.append(f"our protocol, {each.row.protocol}: {told}")
     notes += paper.remains
-    notes += [f"{each.task}: {each.row.standing} runs" for each in found if len(each.row.counted) < len(each.row.runs)]
+    notes += [
+        f"{each.task}: runs complete: {each.row.standing}"
+        for each in found
+        if len(each.row.counted) < len(each.row.runs)
+    ]
     notes += [f"{each.task}: {note}" for each in found for note in each.row.notes]
     if any(statistics.FEW <= len(each.row.counted) < statistics.ENOUGH for each in found):
         notes.append(statistics.COVERAGE_NOTE)

@@ -85,6 +85,6 @@ def test_what_a_source_does_not_give_is_not_tested(write, root: Path):
 def test_runs_without_a_score_are_named(write, root: Path):
     write("atari/pong", "ours", 0, final=5.0, frames=400_000, upto=100_000, scale="paper", status="failed", reason="x")
     (grid,) = compared("simulus/atari100k", root)
-    assert "atari/pong: 0 of 1: 1 failed runs" in grid.markdown()
+    assert "atari/pong: runs complete: 0 of 1: 1 failed" in grid.markdown()
     assert "no test, no score to compare" in grid.markdown()
     assert compared("tdmpc2/dmc", root) == []
