@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.report import statistics
+from bench.report import costs, statistics
 from bench.report.scores import WIRING, Row
 from bench.report.snapshot import View
 from bench.results.schema import canonical
@@ -97,6 +97,14 @@ def _provenance(view: View) -> list[str]:
     commits = {str(session["commit"])[:10] for session in sessions if session.get("commit")}
     if len(commits) > 1:
         found.append(f"Runs come from {len(commits)} commits of this project: {_list(sorted(commits))}.")
+    versions: dict[str, set[str]] = {}
+    for session in sessions:
+        for library, version in (session.get("versions") or {}).items():
+            versions.setdefault(library, set()).add(version)
+    if mixed := [f"{name} {' and '.join(sorted(several))}" for name, several in versions.items() if len(several) > 1]:
+        found.append(f"Runs were made with different versions of libraries: {_list(mixed)}.")
+    if len(devices := sorted({costs.device(run) for run in view.runs} - {""})) > 1:
+        found.append(f"Runs come from {len(devices)} kinds of device: {_list(devices)}.")
     if any(session.get("dirty") for session in sessions):
         found.append("Some runs were made with uncommitted changes.")
     return found

@@ -57,10 +57,9 @@ def _telemetry(run: Run) -> Clock | None:
 
 
 def _sessions(run: Run) -> Clock | None:
-    spans = [(session.get("start"), session.get("end")) for session in run.record.sessions]
-    seconds = sum(
-        (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in spans if end
-    )
+    spans = [(str(session.get("start")), str(session["end"])) for session in run.record.sessions if session.get("end")]
+    lasting = [datetime.fromisoformat(end) - datetime.fromisoformat(start) for start, end in spans]
+    seconds = sum(one.total_seconds() for one in lasting)
     tick = run.record.counters.get("tick", 0)
     return Clock(np.array([0.0, tick]), np.array([0.0, seconds / 3600])) if seconds and tick else None
 

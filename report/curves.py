@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.report import statistics
 from bench.report.rules import Point
-from bench.report.scores import Row
+from bench.report.scores import Row, Scored
 from bench.results import published
 from bench.results.schema import Suite
 
@@ -31,18 +31,21 @@ class Line(NamedTuple):
 
 def measured(row: Row, name: str) -> Line:
     """The row's runs up to its target, evaluations where the rule is about them, else training episodes in bins."""
-    kind = row.rule.partition("@")[0]
     series, complete = [], []
     for one in row.runs:
-        points = one.history.evaluation if kind == "evaluation" else one.history.training
-        shown = [point for point in points if point.frames <= row.target * 1.1]
-        if kind == "training":
-            shown = _binned(shown, row.target)
-        if shown:
+        if shown := points(row, one):
             series.append((np.array([p.frames for p in shown], float), np.array([p.value for p in shown], float)))
             complete += series[-1:] if one.complete else []
     frames, values = _common(complete if len(complete) > 1 else [])
-    return Line(name, kind, frames, values.mean(axis=0), statistics.band(values), tuple(series))
+    return Line(name, row.rule.partition("@")[0], frames, values.mean(axis=0), statistics.band(values), tuple(series))
+
+
+def points(row: Row, one: Scored) -> list[Point]:
+    """What is drawn of one run: up to the row's target, where late evaluations count as at it."""
+    trained = row.rule.startswith("training")
+    found = one.history.training if trained else one.history.evaluation
+    shown = [point for point in found if point.frames <= row.target * 1.1]
+    return _binned(shown, row.target) if trained else shown
 
 
 def _common(series: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
@@ -63,19 +66,23 @@ def _binned(points: Iterable[Point], end: float) -> list[Point]:
 
 
 def quoted(suite: Suite, task: str, end: float) -> list[Line]:
-    """Published mean curves of the suite's agents from frame 0 to `end`, of those with two points there or more."""
+    """Published curves of the suite's agents from frame 0 to `end`, of those with two points there or more.
+
+    With a band where three seeds or more are public; the mean is then over the bins that all of them have.
+    """
     found = []
     curves = published.curves(task)
     for name in suite.published:
         mine = [curve for curve in curves if published.label(curve) == name]
-        points = [
-            Point(frames, value, 1)
-            for curve in mine
-            for frames, value in zip(curve.frames, curve.values, strict=True)
-            if frames <= end
-        ]
-        shown = _binned(points, end)
-        if len(shown) >= 2:
-            frames, mean = np.array([p.frames for p in shown], float), np.array([p.value for p in shown])
-            found.append(Line(name, mine[0].rule, frames, mean, None, (), mine[0].source))
+        binned = [_binned(_upto(curve, end), end) for curve in mine]
+        series = [(np.array([p.frames for p in one], float), np.array([p.value for p in one])) for one in binned if one]
+        frames, values = _common(series)
+        if len(frames) >= 2:
+            band = statistics.band(values)
+            found.append(Line(name, mine[0].rule, frames, values.mean(axis=0), band, (), mine[0].source))
     return found
+
+
+def _upto(curve: published.Curve, end: float) -> list[Point]:
+    pairs = zip(curve.frames, curve.values, strict=True)
+    return [Point(frames, value, 1) for frames, value in pairs if frames <= end]

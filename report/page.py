@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.report import cautions, curves, figures, published, snapshot, tables
-from bench.report.figures import Level, Style
+from bench.report import cautions, costs, figures, look, media, published, snapshot, tables
+from bench.report.costs import Cost
+from bench.report.look import Look, Panel
+from bench.report.media import Clip
 from bench.report.published import Quoted
 from bench.report.scores import RULE, Row
-from bench.report.snapshot import Snapshot, View
+from bench.report.snapshot import Aggregate, Snapshot, View
 from bench.results import atomic
 from bench.results.reader import Run
 from bench.results.schema import Suite
@@ -23,12 +28,23 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Card:
-    """One task's figure and what was published on it."""
+    """One panel on the page."""
 
-    task: str
     id: str
+    title: str
     svg: str
     alt: str
+    note: str
+    hover: dict[str, Any]  # what page.js needs to tell values
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task's curves, rows and published scores."""
+
+    name: str
+    card: Card
+    rows: list[Row]
     quoted: list[Quoted]
 
 
@@ -40,8 +56,22 @@ class Section:
     view: View
     facts: list[tuple[str, str]]
     cautions: list[str]
-    legend: list[tuple[str, Style]]
-    cards: list[Card]
+    aggregates: list[Aggregate]
+    cards: list[list[Card]]  # over tasks, by row
+    tasks: list[Task]
+    costs: list[Cost]
+    clips: list[Clip]
+    too_large: list[str]
+
+    @property
+    def brief(self) -> str:
+        """The protocol box in one line."""
+        return ", ".join(fact for term, fact in self.facts if term in ("Protocols", "Scale", "Score"))
+
+    def hours(self, row: Row) -> float | None:
+        """Mean hours of a row's complete runs."""
+        known = [self.view.clocks[one.run.path].total for one in row.counted if one.run.path in self.view.clocks]
+        return sum(known) / len(known) if known else None
 
 
 def write_page(root: Path, suite: Suite | None, out: Path, all_suites: Sequence[Suite] = ()) -> Path:
@@ -58,7 +88,7 @@ def write_page(root: Path, suite: Suite | None, out: Path, all_suites: Sequence[
 
 def render(taken: Snapshot, root: Path) -> str:
     """The page's HTML."""
-    looks = figures.styles(sorted({name(row, view) for view in taken.views for row in view.rows}))
+    looks = figures.all_looks(taken.views)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -66,60 +96,128 @@ def render(taken: Snapshot, root: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": tables.number, "score": tables.text}
-    environment.globals |= {"row_id": row_id, "run_id": run_id}
+    environment.filters |= {"number": tables.number, "score": tables.text, "duration": duration}
+    environment.globals |= {"row_id": row_id, "run_id": run_id, "agent_id": agent_id, "seeds": seeds}
+    room = media.TOGETHER
+    sections = []
+    for view in taken.views:
+        sections.append(_section(view, looks, root, room))
+        room -= sum(len(clip.data) * 3 // 4 for clip in sections[-1].clips)
+    cards = [card for one in sections for several in one.cards for card in several]
+    cards += [task.card for one in sections for task in one.tasks]
     return environment.get_template("page.html.j2").render(
-        sections=[_section(view, looks) for view in taken.views],
-        groups=_groups(taken),
-        problems=[(problem.path.relative_to(root).as_posix(), problem.reason) for problem in taken.problems],
+        sections=sections,
+        looks=looks,
+        swatches="".join(look.swatch(one) for one in looks.values()),
+        agents=_agents(taken),
+        sessions=_sessions(taken),
+        session_of=_session_key,
+        problems=[
+            (problem.path.relative_to(root).as_posix(), problem.reason.replace(f"{root}{os.sep}", ""))
+            for problem in taken.problems
+        ],
         elsewhere=taken.elsewhere,
+        data=_script({"colours": [one.colour for one in looks.values()], "cards": {c.id: c.hover for c in cards}}),
     )
-
-
-def name(row: Row, view: View) -> str:
-    """An agent's name in a view: with its scale where there are several."""
-    return f"{row.label} · {row.scale}" if len(view.scales) > 1 else row.label
 
 
 def row_id(row: Row) -> str:
     """Anchor of the runs behind a row."""
-    key = "\n".join((row.task, row.protocol, row.scale, row.label))
-    return "runs-" + sha256(key.encode()).hexdigest()[:8]
+    return "runs-" + _hash(row.task, row.protocol, row.scale, row.label)
+
+
+def agent_id(one: Row | Aggregate | Cost) -> str:
+    """Anchor of all runs of an agent at a scale."""
+    return "agent-" + _hash(one.scale, one.label)
 
 
 def run_id(run: Run) -> str:
     return f"run-{run.record.identity.digest}"
 
 
-def _section(view: View, looks: dict[str, Style]) -> Section:
-    names = list(dict.fromkeys(name(row, view) for row in view.rows))
+def _hash(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+def duration(hours: float | None) -> str:
+    """ "48 s", "12 min", "3.4 h"."""
+    if hours is None:
+        return "–"
+    if hours < 1 / 60:
+        return f"{3600 * hours:.0f} s"
+    return f"{60 * hours:.0f} min" if hours < 1 else f"{tables.number(hours)} h"
+
+
+def seeds(row: Row) -> str:
+    """What each seed scored, in words."""
+    return ", ".join(f"seed {one.seed}: {tables.number(one.point.value) if one.point else '–'}" for one in row.runs)
+
+
+def _section(view: View, looks: Mapping[str, Look], root: Path, room: int) -> Section:
     title = view.suite.name if view.suite else "other"
+    aggregates = figures.ranked(view.aggregates())
+    clips, left = media.of(view.rows, room)
+    said = cautions.of(view)
+    first: list[Panel] = []
+    others: list[Panel] = []
+    for name, made in figures.FIGURES.items():
+        if name != "tasks" and view.rows and not view.incomparable:
+            try:
+                (first if name == "aggregates" else others).extend(made(view, looks))
+            except figures.Unavailable as reason:
+                said.append(str(reason))
+    rows = [[_card(one, f"{title}-{n}{k}") for k, one in enumerate(each)] for n, each in (("a", first), ("b", others))]
     return Section(
         id=f"suite-{title}",
         view=view,
         facts=_facts(view),
-        cautions=cautions.of(view),
-        legend=[(one, looks[one]) for one in sorted(names)],
-        cards=[_card(view, task, f"{title}-{number}", looks) for number, task in enumerate(view.tasks)],
+        cautions=said,
+        aggregates=aggregates,
+        cards=[each for each in rows if each],
+        tasks=[
+            Task(
+                panel.title,
+                _card(panel, f"{title}-{number}"),
+                [row for row in view.rows if row.task == panel.title],
+                published.quoted(view.suite, panel.title) if view.suite else [],
+            )
+            for number, panel in enumerate(figures.tasks(view, looks))
+        ],
+        costs=costs.of(view.rows, view.clocks),
+        clips=clips,
+        too_large=[path.relative_to(root).as_posix() for path in left],
     )
 
 
-def _card(view: View, task: str, identifier: str, looks: dict[str, Style]) -> Card:
-    rows = [row for row in view.rows if row.task == task]
-    end = max(row.target for row in rows)
-    lines = [curves.measured(row, name(row, view)) for row in rows]
-    quoted = published.quoted(view.suite, task) if view.suite else []
-    drawn = curves.quoted(view.suite, task, end) if view.suite else []
-    with_curve = {line.label for line in drawn}
-    levels = [Level(one.label, one.estimate.value, False) for one in quoted if one.label not in with_curve]
-    if view.suite and rows[0].references:
-        pairs = zip(view.suite.reference_names, rows[0].references, strict=True)
-        levels += [Level(label, value, True) for label, value in pairs]
-    alt = f"Learning curves on {task}: " + "; ".join(
-        f"{name(row, view)} {tables.text(row.estimate)} at {row.frames or 'no'} frames" for row in rows
-    )
-    svg = figures.curves(lines, drawn, levels, looks, end, rows[0].unit, identifier)
-    return Card(task, f"card-{identifier}", svg, alt, quoted)
+def _card(panel: Panel, identifier: str) -> Card:
+    drawing = look.draw(panel, identifier)
+    hover = {
+        "box": [_round(side) for side in drawing.box],
+        "limits": [_round(side) for side in drawing.limits],
+        "log": drawing.log,
+        "series": [
+            {
+                "a": "quoted" if one.agent is None else one.agent,
+                "label": one.label,
+                "x": [_round(value) for value in one.x],
+                "y": [_round(value) for value in one.y],
+                "band": [[_round(value) for value in side] for side in one.band] if one.band else None,
+            }
+            for one in panel.series
+        ],
+    }
+    return Card(f"card-{identifier}", panel.title, drawing.svg, panel.alt, panel.note, hover)
+
+
+def _round(value: float) -> float:
+    """Four significant digits, as JSON's shortest spelling."""
+    short = float(f"{value:.4g}")
+    return int(short) if short.is_integer() else short
+
+
+def _script(data: Any) -> str:
+    """JSON that may stand inside a script element."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _facts(view: View) -> list[tuple[str, str]]:
@@ -150,6 +248,24 @@ def _joined(values: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(values))
 
 
-def _groups(taken: Snapshot) -> list[Row]:
-    """Every row once, for the list of runs: a run may serve several suites."""
-    return list({row_id(row): row for view in taken.views for row in view.rows}.values())
+def _agents(taken: Snapshot) -> dict[str, list[Row]]:
+    """Every row once under its agent's anchor, for the list of runs: a run may serve several suites."""
+    rows = {row_id(row): row for view in taken.views for row in view.rows}
+    found: dict[str, list[Row]] = {}
+    for row in sorted(rows.values(), key=lambda row: (row.label, row.scale)):
+        found.setdefault(agent_id(row), []).append(row)
+    return found
+
+
+def _sessions(taken: Snapshot) -> dict[str, tuple[int, dict[str, Any]]]:
+    """What runs were started with, each combination once: {key: (number, a session of that kind)}."""
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    for view in taken.views:
+        for run in view.runs:
+            for session in run.record.sessions:
+                found.setdefault(_session_key(session), (len(found) + 1, session))
+    return found
+
+
+def _session_key(session: Mapping[str, Any]) -> str:
+    return json.dumps({k: v for k, v in session.items() if k not in ("start", "end")}, sort_keys=True, default=str)

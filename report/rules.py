@@ -59,6 +59,8 @@ class Point(NamedTuple):
     frames: int
     value: float
     episodes: int
+    updates: int = 0  # done by then
+    tick: int = 0  # position in the run, by which its clock is read
 
 
 class History(NamedTuple):
@@ -75,9 +77,10 @@ def history(run: Run) -> History:
         if isinstance(event, Evaluation):
             if event.mode == "evaluate" and event.returns:
                 mean = sum(event.returns) / len(event.returns)
-                found.evaluation.append(Point(event.at.frames, mean, len(event.returns)))
+                at = event.at
+                found.evaluation.append(Point(at.frames, mean, len(event.returns), at.updates, at.tick))
         elif isinstance(event, Episode) and event.end in ("terminated", "truncated"):
-            found.training.append(Point(event.at.frames, event.ret, 1))
+            found.training.append(Point(event.at.frames, event.ret, 1, event.at.updates, event.at.tick))
     for point in found.evaluation + found.training:
         if not math.isfinite(point.value):
             raise ValueError(f"{run.path}: the return at {point.frames:,} frames is {point.value}")

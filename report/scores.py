@@ -182,9 +182,6 @@ def _row(group: Group, members: Sequence[Read], suite: Suite | None, twin: str) 
         notes.append(f"{lost} diverged, left out: the random policy's score is not known here")
     if budget and target < budget.frames:
         notes.append(f"{target:,} of the suite's {budget.frames:,} frames")
-    seeds = [one.seed for one in runs]
-    if len(set(seeds)) < len(seeds):
-        notes.append("a seed stands twice")
     return Row(
         task=group.task,
         protocol=short(members[0].run.record.identity.protocol),

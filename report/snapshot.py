@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from bench.report import published, rules, scores, statistics
+from bench.report import costs, published, rules, scores, statistics
+from bench.report.costs import Clock, Cost
+from bench.report.published import Quoted
 from bench.report.scores import Read, Row
 from bench.report.statistics import Complete, Estimate
 from bench.results import reader
@@ -14,6 +17,7 @@ from bench.results.reader import Problem, Run
 from bench.results.schema import Suite
 
 PUBLISHED = "published"
+NO_SEED = "no seed that every task has"
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,28 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
+class Entrant:
+    """An agent's complete runs x tasks matrix of normalised scores: what every comparison over tasks takes."""
+
+    label: str
+    scale: str  # PUBLISHED for other people's
+    complete: Complete
+    rule: str
+    rows: tuple[Row, ...]  # the measured rows behind it
+
+    @property
+    def quoted(self) -> bool:
+        return self.scale == PUBLISHED
+
+
+@dataclass(frozen=True)
 class View:
     """The runs that one suite takes in; suite None: runs of tasks that none of the suites at hand has."""
 
     suite: Suite | None
     runs: tuple[Run, ...]
     rows: tuple[Row, ...]
+    clocks: Mapping[Path, Clock]  # by run folder; runs whose hours are not known are absent
 
     @property
     def tasks(self) -> list[str]:
@@ -47,37 +67,71 @@ class View:
     def scales(self) -> list[str]:
         return sorted({row.scale for row in self.rows}, key=lambda s: ("paper", "small", "tiny").index(s))
 
-    def aggregates(self) -> list[Aggregate]:
-        """One per agent and scale with scores on two tasks or more, then the suite's published agents.
+    def name(self, row: Row | Entrant | Aggregate | Cost) -> str:
+        """An agent's name here: with its scale where there are several."""
+        several = len(self.scales) > 1 and row.scale != PUBLISHED
+        return f"{row.label} · {row.scale}" if several else row.label
 
-        Empty where the suite lacks references, mixes protocols (which are never averaged), or nothing was measured on
-        two tasks.
-        """
-        if self.suite is None or not set(self.suite.tasks) <= self.suite.references.keys():
-            return []
+    @property
+    def incomparable(self) -> str:
+        """Why nothing is said over tasks, in one sentence; "" where something is."""
+        if self.suite is None:
+            return "These tasks belong to no suite: nothing is averaged over them."
+        if not set(self.suite.tasks) <= self.suite.references.keys():
+            return f"{self.suite.name} has no normalisation: nothing is averaged over its tasks."
         if len({task.partition("/")[0] for task in self.suite.tasks}) > 1:
-            return []
-        by_agent: dict[tuple[str, str], list[Row]] = {}
+            return f"{self.suite.name} mixes protocols, which are never averaged."
+        if len(self.suite.tasks) < 2:
+            return f"{self.suite.name} has one task: its scores stand below."
+        if not any(sum(bool(row.by_seed()) for row in mine) > 1 for mine in self._by_agent.values()):
+            return "No agent has scores on two tasks or more yet: nothing is averaged over tasks."
+        return ""
+
+    @cached_property
+    def _by_agent(self) -> dict[tuple[str, str], list[Row]]:
+        found: dict[tuple[str, str], list[Row]] = {}
         for row in self.rows:
-            by_agent.setdefault((row.scale, row.label), []).append(row)
-        several = {key: mine for key, mine in by_agent.items() if sum(bool(row.by_seed()) for row in mine) > 1}
-        found = [_aggregate(self.suite, label, scale, mine) for (scale, label), mine in several.items()]
-        return found + _published(self.suite) if found else []
+            found.setdefault((row.scale, row.label), []).append(row)
+        return found
+
+    @cached_property
+    def entrants(self) -> list[Entrant]:
+        """Measured agents with a seed that two tasks or more have, then published ones whose single seeds are known."""
+        if self.suite is None or self.incomparable:
+            return []
+        found = []
+        for (scale, label), rows in self._by_agent.items():
+            per_task: dict[str, dict[int, float]] = {task: {} for task in self.suite.tasks}
+            per_task |= {row.task: row.by_seed() for row in rows}
+            if complete := statistics.complete(per_task):
+                found.append(Entrant(label, scale, complete, rows[0].rule, tuple(rows)))
+        return found + _published_entrants(self.suite)
+
+    def aggregates(self) -> list[Aggregate]:
+        """One per agent and scale with scores on two tasks or more, then the suite's published agents."""
+        if self.suite is None or self.incomparable:
+            return []
+        complete = {(one.scale, one.label): one for one in self.entrants}
+        several = {key: mine for key, mine in self._by_agent.items() if sum(bool(row.by_seed()) for row in mine) > 1}
+        return [
+            _aggregate(self.suite, *key, complete[key]) if key in complete else Aggregate(key[1], key[0], NO_SEED, {})
+            for key in several
+        ] + _published(self.suite, [one for one in self.entrants if one.quoted])
 
 
-def _aggregate(suite: Suite, label: str, scale: str, rows: Sequence[Row]) -> Aggregate:
-    complete = statistics.complete({task: {} for task in suite.tasks} | {row.task: row.by_seed() for row in rows})
-    if complete is None:
-        return Aggregate(label, scale, "no seed that every task has", {})
+def _aggregate(suite: Suite, scale: str, label: str, one: Entrant) -> Aggregate:
     notes = []
-    if diverged := sum(one.diverged for row in rows for one in row.runs):
+    if diverged := sum(each.diverged for row in one.rows for each in row.runs):
         notes.append(f"{diverged} diverged, as the random policy")
-    if marked := sum(bool(row.mark) for row in rows):
+    if marked := sum(bool(row.mark) for row in one.rows):
         notes.append(f"{scores.WIRING} on {marked} of them")
-    if complete.left_out:
-        notes.append(complete.left_out)
-    estimates = statistics.aggregates(complete.matrix, len(complete.seeds), len(complete.tasks))
-    return Aggregate(label, scale, _over(complete, suite), estimates, tuple(notes))
+    if one.complete.left_out:
+        notes.append(one.complete.left_out)
+    return Aggregate(label, scale, _over(one.complete, suite), _estimates(one.complete), tuple(notes))
+
+
+def _estimates(complete: Complete) -> dict[str, Estimate]:
+    return statistics.aggregates(complete.matrix, len(complete.seeds), len(complete.tasks))
 
 
 def _over(complete: Complete, suite: Suite) -> str:
@@ -85,31 +139,45 @@ def _over(complete: Complete, suite: Suite) -> str:
     return f"{len(complete.tasks)} of {len(suite.tasks)} tasks × {seeds} seed{'s' if seeds != 1 else ''}"
 
 
-def _published(suite: Suite) -> list[Aggregate]:
-    """Published agents over all tasks of the suite; those that lack a task are left out.
+def _quoted(suite: Suite) -> dict[str, dict[str, Quoted]]:
+    """{agent: {task: score}} of published agents over all tasks of the suite; those that lack a task are left out."""
+    by_task = {task: {one.label: one for one in published.quoted(suite, task)} for task in suite.tasks}
+    return {
+        label: {task: several[label] for task, several in by_task.items()}
+        for label in suite.published
+        if all(label in several for several in by_task.values())
+    }
 
-    Without a complete set of single seeds there are only task means, whose mean and median over tasks are as good.
-    """
-    quoted = {task: {one.label: one for one in published.quoted(suite, task)} for task in suite.tasks}
+
+def _rules(mine: Mapping[str, Quoted]) -> str:
+    return ", ".join(sorted({one.rule for one in mine.values()}))
+
+
+def _published_entrants(suite: Suite) -> list[Entrant]:
     found = []
-    for label in suite.published:
-        if len(suite.tasks) < 2 or not all(label in several for several in quoted.values()):
-            continue
-        mine = {task: several[label] for task, several in quoted.items()}
-        rules = ", ".join(sorted({one.rule for one in mine.values()}))
-        complete = statistics.complete(
-            {
-                task: {seed: scores.normalised(value, suite.references[task]) for seed, value in one.seeds.items()}
-                for task, one in mine.items()
-            }
-        )
+    for label, mine in _quoted(suite).items():
+        seeds = {
+            task: {seed: scores.normalised(value, suite.references[task]) for seed, value in one.seeds.items()}
+            for task, one in mine.items()
+        }
+        complete = statistics.complete(seeds)
         if complete and not complete.left_out:
-            estimates = statistics.aggregates(complete.matrix, len(complete.seeds), len(complete.tasks))
-            found.append(Aggregate(label, PUBLISHED, _over(complete, suite), estimates, (rules,)))
+            found.append(Entrant(label, PUBLISHED, complete, _rules(mine), ()))
+    return found
+
+
+def _published(suite: Suite, entrants: Sequence[Entrant]) -> list[Aggregate]:
+    """Without a complete set of single seeds there are only task means, whose mean and median are as good."""
+    complete = {one.label: one.complete for one in entrants}
+    found = []
+    for label, mine in _quoted(suite).items():
+        if label in complete:
+            over, estimates = _over(complete[label], suite), _estimates(complete[label])
         else:
             means = [scores.normalised(one.estimate.value, suite.references[task]) for task, one in mine.items()]
             over = f"{len(means)} of {len(means)} tasks, means over seeds"
-            found.append(Aggregate(label, PUBLISHED, over, statistics.of_means(means), (rules,)))
+            estimates = statistics.of_means(means)
+        found.append(Aggregate(label, PUBLISHED, over, estimates, (_rules(mine),)))
     return found
 
 
@@ -130,11 +198,19 @@ def take(root: Path, suite: Suite | None, all_suites: Sequence[Suite] = ()) -> S
     found, problems = reader.runs(root)
     read: list[Read] = []
     damaged = list(problems)
-    for run in found:
+    first: dict[str, Run] = {}
+    for run in sorted(found, key=lambda one: (-one.record.counters.get("frames", 0), one.path)):
+        one = first.setdefault(run.record.identity.digest, run)
+        if one is not run:
+            other = one.path.relative_to(root).as_posix()
+            damaged.append(Problem(run.path, f"a copy of {other}, which has got at least as far: not counted"))
+            continue
         try:
             read.append(Read(run, rules.history(run)))
         except ValueError as error:
             damaged.append(Problem(run.path, str(error)))
+    damaged.sort(key=lambda problem: problem.path)
+    read.sort(key=lambda one: one.run.path)
     if suite is not None:
         mine = [one for one in read if one.run.record.identity.task in suite.tasks]
         return Snapshot((_view(suite, mine),), tuple(damaged), len(read) - len(mine))
@@ -148,4 +224,6 @@ def take(root: Path, suite: Suite | None, all_suites: Sequence[Suite] = ()) -> S
 
 
 def _view(suite: Suite | None, read: Sequence[Read]) -> View:
-    return View(suite, tuple(one.run for one in read), tuple(scores.rows(read, suite)))
+    runs = tuple(one.run for one in read)
+    clocks = {run.path: clock for run in runs if (clock := costs.clock(run))}
+    return View(suite, runs, tuple(scores.rows(read, suite)), clocks)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.report import curves, figures, snapshot
+from bench.report import curves, snapshot
 from bench.report.scores import Row
-from bench.results.schema import Budget, Suite
+from bench.results.schema import Suite
 
 
 def only(root: Path, suite: Suite) -> Row:
@@ -56,23 +56,3 @@ def test_published_curves_end_with_the_figure(make_suite: Callable[..., Suite]):
     assert all(line.frames[-1] <= 1_000_000 for line in drawn)
     assert drawn[0].mean[-1] == pytest.approx(979.7, abs=0.1)  # the mean of three seeds at 1M frames
     assert curves.quoted(suite, "dmc-state/walker_walk", 4_000) == []  # one point is no curve
-
-
-def test_a_drawing_takes_its_colours_from_the_page(write, root: Path, make_suite: Callable[..., Suite]):
-    for seed in range(3):
-        write(seed=seed)
-    suite = make_suite(budgets={"small": Budget(10_000, 1_000, 5, 5)})
-    line = curves.measured(only(root, suite), "learner")
-    looks = figures.styles(["learner"])
-    levels = [figures.Level("optimum", 2.0, True)]
-    svg = figures.curves([line], [], levels, looks, 10_000, "return", "first")
-    assert "var(--c0)" in svg
-    assert "#0072b2" not in svg
-    assert "optimum" in svg
-    assert svg == figures.curves([line], [], levels, looks, 10_000, "return", "first")
-    assert "<style" not in svg
-
-
-def test_styles_stay_apart_beyond_the_palette():
-    labels = [str(number) for number in range(20)]
-    assert len(set(figures.styles(labels).values())) == 20

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -16,12 +18,12 @@ import pytest
 from rich.console import Console
 
 from bench import report
-from bench.report import figures, page, scores, snapshot, tables
+from bench.report import look, media, page, scores, snapshot, tables
 from bench.report import published as quoting
 from bench.results import load, published
 from bench.results.schema import Budget, Suite
 
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "input", "img"}
 
 
 class Document(HTMLParser):
@@ -135,14 +137,14 @@ def test_runs_that_have_not_begun_are_shown(write, root: Path, toy: Suite):
 def test_damaged_folders_are_listed(write, root: Path, toy: Suite):
     (write(seed=0) / "run.json").write_text('{"schema": 99}')
     text = written(root, toy)
-    assert "Run folders that cannot be read" in text
+    assert "Run folders that are not counted" in text
     assert "schema 99; this build reads schema 1" in text
 
 
 def test_text_of_others_is_escaped(write, root: Path, toy: Suite):
     write(seed=0, status="failed", upto=1_000, reason="<script>alert(1)</script>")
     text = written(root, toy)
-    assert "<script" not in text
+    assert "<script>alert" not in text
     assert "&lt;script&gt;" in text
 
 
@@ -194,14 +196,94 @@ def test_a_hundred_runs_take_seconds(write, root: Path, make_suite: Callable[...
     assert time.process_time() - start < 10
 
 
+def test_a_copy_of_a_run_counts_once(write, root: Path, toy: Suite):
+    for seed in range(3):
+        original = write(seed=seed, final=1.0 + seed)
+    shutil.copytree(original, original.with_name("copy"))
+    (row,) = snapshot.take(root, toy).views[0].rows
+    assert [one.seed for one in row.runs] == [0, 1, 2]
+    text = written(root, toy)
+    assert "a copy of toy/reach/learner/copy" in text or f"a copy of {original.relative_to(root).as_posix()}" in text
+    assert len(Document(text).ids) == len(set(Document(text).ids))
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_a_return_that_is_no_number_is_said(write, root: Path, toy: Suite, value: str):
+    for seed in range(2):
+        folder = write(seed=seed)
+    events = folder / "events.jsonl"
+    events.write_text(re.sub(r'"return":[^,]+', f'"return":{value}', events.read_text(), count=1))
+    text = written(root, toy)
+    assert "the return at 250 frames is" in text
+    assert str(root) not in text
+
+
+def test_a_run_that_is_being_written_is_shown_as_far_as_it_is(write, root: Path, toy: Suite):
+    folder = write(seed=0)
+    events = folder / "events.jsonl"
+    events.write_text(events.read_text()[:-20])
+    assert "toy/reach" in written(root, toy)
+
+
+def test_what_cannot_be_compared_over_tasks_is_said(write, root: Path, make_suite: Callable[..., Suite]):
+    write("toy/reach", seed=0)
+    assert "No agent has scores on two tasks or more yet" in written(root, make_suite())
+    assert "toy has one task" in written(root, make_suite("toy/reach"))
+    assert "toy has no normalisation" in written(root, make_suite(references={}))
+    mixed = make_suite("toy/reach", "atari/pong", references=dict.fromkeys(("toy/reach", "atari/pong"), (0.0, 1.0)))
+    assert "toy mixes protocols" in written(root, mixed)
+    assert "These tasks belong to no suite" in written(root, None)
+
+
+def test_mixed_versions_and_devices_are_said(write, root: Path, toy: Suite):
+    write(seed=0)
+    record = write(seed=1) / "run.json"
+    record.write_text(record.read_text().replace('"numpy": "2.0"', '"numpy": "2.1"').replace("a processor", "another"))
+    text = written(root, toy)
+    assert "Runs were made with different versions of libraries: numpy 2.0 and 2.1." in text
+    assert "Runs come from 2 kinds of device: cpu: a processor, cpu: another." in text
+
+
+def test_every_number_of_the_hover_is_finite_and_every_card_has_its_own(mixed: Path, toy: Suite):
+    text = written(mixed, toy)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found
+    data = json.loads(found[1], parse_constant=lambda name: pytest.fail(f"{name} in the page's data"))
+    assert set(data["cards"]) == {name for name in Document(text).ids if name.startswith("card-")}
+    labels = {one["label"] for one in data["cards"]["card-toy-0"]["series"]}
+    assert {"learner · small", "random · small"} <= labels
+
+
+def test_media_stand_on_the_page_while_they_are_small(write, root: Path, toy: Suite):
+    for seed in range(2):
+        folder = write(seed=seed) / "media"
+        folder.mkdir()
+        (folder / "dream.png").write_bytes(b"small")
+        (folder / "film.mp4").write_bytes(bytes(media.LARGEST + 1))
+    text = written(root, toy)
+    assert text.count("data:image/png;base64,c21hbGw=") == 1  # one run stands for its agent
+    assert "Too large for this page" in text
+    assert "data:video" not in text
+    assert Document(text).outside == []
+
+
+def test_runs_of_two_suites_stand_once_below(write, root: Path, make_suite: Callable[..., Suite]):
+    for seed in range(3):
+        write(seed=seed)
+    text = written(root, None, (make_suite("toy/reach", name="toy"), make_suite("toy/reach", "toy/maze", name="toys")))
+    ids = Document(text).ids
+    assert len(ids) == len(set(ids))
+    assert sum(one.startswith("run-") for one in ids) == 3
+
+
 def test_names_at_the_edge_do_not_overlap():
-    assert figures._apart([0.0, 5.0], 1.0, 0.0, 10.0) == [0.0, 5.0]
+    assert look.apart([0.0, 5.0], 1.0, 0.0, 10.0) == [0.0, 5.0]
     for values in ([5.0, 5.0, 5.0], [0.0, 0.1, 0.2, 9.9, 10.0], [9.8, 9.9, 10.0]):
-        places = figures._apart(values, 1.0, 0.0, 10.0)
+        places = look.apart(values, 1.0, 0.0, 10.0)
         assert all(b - a >= 1.0 - 1e-9 for a, b in zip(places, places[1:], strict=False)), places
         assert places[0] >= 0.0
         assert places[-1] <= 10.0
-    assert figures._apart([5.0, 5.0, 5.0], 1.0, 0.0, 10.0) == [4.0, 5.0, 6.0]
+    assert look.apart([5.0, 5.0, 5.0], 1.0, 0.0, 10.0) == [4.0, 5.0, 6.0]
 
 
 def test_terminal_table(mixed: Path, toy: Suite):
