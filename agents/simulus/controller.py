@@ -14,7 +14,6 @@ from bench.agents.api import Task
 from bench.agents.common.categorical import draw, entropy
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.hlgauss import HLGauss
-from bench.agents.simulus.levels import ACTION_LEVELS
 from bench.agents.simulus.tokenizers import Tokenizers
 
 
@@ -88,13 +87,14 @@ class Controller(nn.Module):
     def see(self, tokens: Tensor, codes: Tensor | None, state: Tensor) -> Tensor:
         """The state after an observation's tokens [N, K]."""
         shown = self.shown(tokens, codes)
-        return self._step([body.encoded(shown) for body in self.bodies], state)  # type: ignore[operator]
+        return self.step([body.encoded(shown) for body in self.bodies], state)  # type: ignore[operator]
 
     def do(self, action: Tensor, state: Tensor) -> Tensor:
         """The state after an action, int64 [N] or float32 [N, A]."""
-        return self._step([body.embed_action(action) for body in self.bodies], state)  # type: ignore[operator]
+        return self.step([body.embed_action(action) for body in self.bodies], state)  # type: ignore[operator]
 
-    def _step(self, inputs: list[Tensor], state: Tensor) -> Tensor:
+    def step(self, inputs: list[Tensor], state: Tensor) -> Tensor:
+        """The state after one input [N, F] per body."""
         pairs = zip(self.bodies, inputs, state.unbind(1), strict=True)
         return torch.stack([body.step(x, part) for body, x, part in pairs], dim=1)  # type: ignore[operator]
 

@@ -46,7 +46,7 @@ class Ensemble(nn.Module):
         return self.last(functional.silu(torch.addcmul(self.norm_offset, x, self.norm_scale)))
 
     def disagreement(self, y: Tensor) -> Tensor:
-        """Jensen-Shannon divergence [B, K] of the members' distributions for predictions y [B, K, d]: 0 to ln E nats."""
+        """Jensen-Shannon divergence [B, K] of the members' distributions for y [B, K, d]: 0 to ln E nats."""
         return jensen_shannon(self(y.flatten(0, 1).expand(self.members, -1, -1))).unflatten(0, y.shape[:2])
 
 

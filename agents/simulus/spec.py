@@ -42,7 +42,10 @@ def _unseen(task: Task) -> str | None:
                     f"{task.id} ({height}x{width}) are no whole number of them"
                 )
         elif not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
-            return f"simulus has tokenizers for images and vectors of real numbers, and none for {key!r} of {task.id}: {space}"
+            return (
+                f"simulus has tokenizers for images and vectors of real numbers, and none for {key!r} of {task.id}, "
+                f"which is {space}"
+            )
     return None
 
 
