@@ -94,10 +94,13 @@ def rotated(x: Tensor, by: Angles) -> Tensor:
 
 
 def dropped(x: Tensor, share: float, generator: Generator | None) -> Tensor:
-    """Dropout; without a generator nothing is dropped."""
+    """Dropout; without a generator nothing is dropped. One draw serves four numbers, 16 bits each: on a CPU drawing
+    one by one took a fifth of an update."""
     if generator is None or not share:
         return x
-    return x * torch.empty_like(x).bernoulli_(1 - share, generator=generator).div_(1 - share)
+    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
+    bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)[: x.numel()].view_as(x)
+    return x * (bits >= round(share * 2**16) - 2**15) / (1 - share)
 
 
 class Layer(nn.Module):
