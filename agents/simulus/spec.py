@@ -69,7 +69,8 @@ def _sizes(config: SimulusConfig) -> str | None:
 
 def _counts(task: Task, config: SimulusConfig) -> str | None:
     if config.context < 1 or config.length < config.context + 2:
-        return f"simulus imagines length - context decisions and needs two: length={config.length}, context={config.context}"
+        numbers = f"length={config.length}, context={config.context}"
+        return f"simulus imagines length - context decisions and needs two: {numbers}"
     if task.episode_steps is not None and config.length > task.episode_steps:
         return (
             f"length={config.length} (context {config.context} and horizon {config.length - config.context}) is longer "

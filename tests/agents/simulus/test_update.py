@@ -74,7 +74,9 @@ def test_what_counts_and_what_is_padding():
     assert not gradients(agent, batch, "curiosity").any()  # the ensemble's errors do not reach the trunk
     terms, priority = agent.networks.world.losses(batch, None, None)
     alone = [
-        agent.networks.world.losses(Segments(*(part[k : k + 1].expand(4, *part.shape[1:]) for part in batch)), None, None)[0]
+        agent.networks.world.losses(
+            Segments(*(part[k : k + 1].expand(4, *part.shape[1:]) for part in batch)), None, None
+        )[0]
         for k in range(4)
     ]
     assert torch.allclose(priority, torch.stack([one["token"] + one["reward"] for one in alone]), atol=1e-5)
@@ -254,7 +256,11 @@ def test_the_returns_scale():
 
 
 def test_counts_of_the_published_runs():
-    schedule, first, total = Schedule(config(atari(), "paper"), True), {}, dict.fromkeys((TOKENIZER, MODEL, CONTROLLER), 0)
+    schedule, first, total = (
+        Schedule(config(atari(), "paper"), True),
+        {},
+        dict.fromkeys((TOKENIZER, MODEL, CONTROLLER), 0),
+    )
     for epoch in range(1, 501):
         assert schedule.due(200 * epoch - 1) is None
         while unit := schedule.due(200 * epoch):
@@ -283,7 +289,9 @@ def test_late_epochs_are_owed_once_and_pay_no_bonus():
     agent.finish()
     seen = []
     inner = agent.updater.controller
-    agent.updater.controller = lambda contexts, intrinsic, *rest: seen.append(intrinsic) or inner(contexts, intrinsic, *rest)
+    agent.updater.controller = lambda contexts, intrinsic, *rest: (
+        seen.append(intrinsic) or inner(contexts, intrinsic, *rest)
+    )
     units = 0
     while agent.learn():
         units += 1
