@@ -74,4 +74,4 @@ class SimulusConfig(AgentConfig):
     batch_norm: bool = False  # P10: the decoder opens with BatchNorm instead of GroupNorm
 
     # Perceptual term of the tokenizer's loss
-    lpips: str = ""  # folder with vgg16-397923af.pth and vgg.pth; "": none, but L1 and the worst pixel instead
+    lpips: str = ""  # folder with vgg16-397923af.pth and vgg.pth; "": L1 and the worst pixel instead

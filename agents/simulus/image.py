@@ -92,15 +92,17 @@ def scaled(image: Tensor) -> Tensor:
     return image.movedim(-1, 1).float() / 127.5 - 1
 
 
-def losses(coded: Coded, image: Tensor) -> dict[str, Tensor]:
+def losses(coded: Coded, image: Tensor, perceptual: nn.Module | None = None) -> dict[str, Tensor]:
     """What makes the codes describe the picture, each a mean over elements, all of weight 1. Without a perceptual net
-    small bright things would be lost, so the mean distance and each picture's worst pixel count a little."""
-    difference = coded.decoded - scaled(image)
+    small bright things would be lost, so the mean distance and each picture's worst pixel count a little instead."""
+    target = scaled(image)
+    difference = coded.decoded - target
     square = difference.square()
-    return {
+    terms = {
         "reconstruction": square.mean(),
         "codebook": functional.mse_loss(coded.nearest, coded.encoded.detach()),
         "commitment": functional.mse_loss(coded.encoded, coded.nearest.detach()),
-        "l1": 0.1 * difference.abs().mean(),
-        "worst_pixel": 0.01 * square.flatten(1).amax(1).mean(),
     }
+    if perceptual is not None:
+        return {**terms, "perceptual": perceptual(coded.decoded, target)}
+    return {**terms, "l1": 0.1 * difference.abs().mean(), "worst_pixel": 0.01 * square.flatten(1).amax(1).mean()}

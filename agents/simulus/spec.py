@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from bench.agents.simulus.variants import IMAGES, PROTOCOLS, SCALES, STATES, VAR
 
 PIXELS_PER_TOKEN = 8  # along each side
 GROUPS = 8  # of the tokenizer's norms
+LPIPS_FILES = ("vgg16-397923af.pth", "vgg.pth")
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> SimulusConfig:
@@ -26,7 +28,7 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> SimulusCo
 
 
 def supports(task: Task, config: SimulusConfig) -> str | None:
-    return _unseen(task) or _sizes(config) or _counts(task, config)
+    return _unseen(task) or _sizes(config) or _counts(task, config) or _files(task, config)
 
 
 def _unseen(task: Task) -> str | None:
@@ -83,6 +85,16 @@ def _counts(task: Task, config: SimulusConfig) -> str | None:
             f"the controller learns in the world model's dreams: controller_after={config.controller_after} comes "
             f"before model_after={config.model_after}"
         )
+    return None
+
+
+def _files(task: Task, config: SimulusConfig) -> str | None:
+    if not config.lpips or "image" not in task.observation.spaces:
+        return None
+    if lacking := [name for name in LPIPS_FILES if not (Path(config.lpips) / name).is_file()]:
+        return f"lpips={config.lpips!r} is a folder with {' and '.join(LPIPS_FILES)}, and lacks {' and '.join(lacking)}"
+    if (task.observation.spaces["image"].shape or ())[-1] != 3:
+        return f"LPIPS compares pictures of three colours, and those of {task.id} have another number"
     return None
 
 

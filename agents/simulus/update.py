@@ -13,6 +13,7 @@ from bench.agents.simulus import image, imagination
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.controller import Controller
 from bench.agents.simulus.imagination import Contexts, ReturnScale, dream
+from bench.agents.simulus.perceptual import LPIPS, load
 from bench.agents.simulus.tokenizers import Tokenizers
 from bench.agents.simulus.world import Segments, World
 
@@ -34,8 +35,10 @@ class Updater:
 
     def __init__(self, config: SimulusConfig, networks: Networks, device: str):
         self.config, self.networks = config, networks
+        self.perceptual: LPIPS | None = None
         self.optimizers: dict[str, torch.optim.AdamW] = {}
         if networks.tokenizers.image is not None:
+            self.perceptual = load(config.lpips).to(device) if config.lpips else None
             groups = [{"params": list(networks.tokenizers.parameters())}]
             self.optimizers["tokenizer"] = _adamw(groups, config.tokenizer_rate, config.tokenizer_decay)
         self.optimizers["model"] = _adamw(grouped(networks.world), config.model_rate, config.model_decay)
@@ -50,7 +53,7 @@ class Updater:
         net.decoder.train()  # its BatchNorm, where it has one
         coded = net(images)
         net.decoder.eval()
-        terms = image.losses(coded, images)
+        terms = image.losses(coded, images, self.perceptual)
         norm = self._step("tokenizer", terms, self.config.tokenizer_clip)
         return {**_reported("tokenizer", terms), "tokenizer_gradient_norm": norm}
 

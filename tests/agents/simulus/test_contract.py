@@ -46,6 +46,7 @@ REFUSED = {
     "heads of no size": (VECTOR, {"length": 5, "width": 40, "heads": 3}, ["width=40", "heads=3"]),
     "channels the norms cannot group": (VECTOR, {"length": 5, "tokenizer_width": 12}, ["tokenizer_width=12"]),
     "several environments": (VECTOR, {"length": 5, "collection.envs": 2}, ["collection.envs=2"]),
+    "a perceptual net that is not there": (IMAGE, {"lpips": "nowhere"}, ["'nowhere'", "lacks vgg16-397923af.pth"]),
     "dreams before there is a model": (VECTOR, {"length": 5, "controller_after": 0}, ["controller_after=0"]),
 }
 

@@ -12,6 +12,8 @@ from bench.agents.simulus.heads import Ensemble, jensen_shannon
 from bench.agents.simulus.hlgauss import BINS, HLGauss
 from bench.agents.simulus.image import ImageTokenizer, losses, scaled
 from bench.agents.simulus.levels import VectorLevels, action_levels
+from bench.agents.simulus.perceptual import LPIPS, load
+from bench.agents.simulus.spec import LPIPS_FILES
 from bench.agents.simulus.tokenizers import Tokenizers
 from bench.agents.simulus.world import World
 from bench.tests.agents.simulus.subjects import atari, config, generator, walker
@@ -135,6 +137,31 @@ def test_gradients_of_the_tokenizers_loss():
     difference = coded.decoded - scaled(image)
     assert torch.allclose(terms["l1"], 0.1 * difference.abs().mean())
     assert torch.allclose(terms["worst_pixel"], 0.01 * (difference**2).flatten(1).amax(1).mean())
+
+
+def test_the_perceptual_distance():
+    """Of a net with random weights against its definition: the published ones lie in files nobody has to have."""
+    torch.manual_seed(0)
+    net = LPIPS()
+    for weight in net.weights:
+        weight.uniform_()
+    one, other = (torch.rand(2, 3, 32, 32, generator=generator(seed)) * 2 - 1 for seed in (0, 1))
+    assert net(one, one) == 0
+    expected, sides = 0.0, [(x - net.shift) / net.scale for x in (one, other)]
+    for number, end in enumerate((4, 9, 16, 23, 30)):  # torchvision's numbers of the layers after each stage
+        tapped = [net.features[:end](x) for x in sides]
+        a, b = (x / x.norm(dim=1, keepdim=True).clamp(min=1e-10) for x in tapped)
+        expected += functional.conv2d((a - b) ** 2, net.weights[number]).mean()
+    assert torch.allclose(net(one, other), expected, rtol=1e-4)
+    coded = tokenizer()(pictures())
+    assert set(losses(coded, pictures(), net)) == {"reconstruction", "codebook", "commitment", "perceptual"}
+
+
+def test_another_file_than_lpips_is_refused(tmp_path):
+    for name in LPIPS_FILES:
+        (tmp_path / name).write_bytes(b"something else")
+    with pytest.raises(ValueError, match=r"vgg16-397923af.pth is not LPIPS.*sha256"):
+        load(str(tmp_path))
 
 
 def test_the_decoder_opens_with_the_norm_asked_for():
