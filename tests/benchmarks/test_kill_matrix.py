@@ -14,6 +14,10 @@ KILLS = (
     "checkpoint.rename:1", "loop.observed:170", "checkpoint.file:6", "loop.acted:160", "events.flushed:1",
 )  # fmt: skip
 _FEW = tuple(f"dreamer.{name}" for name in ("batch=4", "length=8", "train_ratio=2"))  # an update per 16 steps
+_EARLY = tuple(
+    f"simulus.{name}"
+    for name in ("model_after=0", "controller_after=1", "epoch_steps=40", "controller_batch=4", "model_batch=4")
+)
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, ()),
@@ -21,6 +25,7 @@ CASES = {
     "dreamer-toy": ("dreamer", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _FEW),
     "dreamer-control": ("dreamer", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _FEW),
     "dreamer-pong": ("dreamer", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, _FEW),
+    "simulus-toy": ("simulus", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _EARLY),
 }
 
 
