@@ -22,6 +22,7 @@ from bench.agents.simulus.world_model import SimulusWorldModel
 class Simulus(Agent):
     config: SimulusConfig
     replay: SequenceReplay
+    world_model: SimulusWorldModel
 
     def __init__(self, config: SimulusConfig, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)

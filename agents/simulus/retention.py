@@ -27,8 +27,8 @@ class Powers(NamedTuple):
 
 def decays(heads: int, block: int, shortest: float, longest: float) -> Tensor:
     """Decay per token of each head, float64 [h]: 1 - 1/(blocks x tokens per block), evenly spaced in the logarithm."""
-    ends = [math.log(1 / (blocks * block)) for blocks in (shortest, longest)]
-    return 1 - torch.linspace(*ends, heads, dtype=torch.float64).exp()
+    first, last = (math.log(1 / (blocks * block)) for blocks in (shortest, longest))
+    return 1 - torch.linspace(first, last, heads, dtype=torch.float64).exp()
 
 
 class Decays:

@@ -7,6 +7,8 @@ these would leave is dropped: only real tokens change it.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -33,6 +35,10 @@ class Trunk(nn.Module):
         decay = decays(heads, self.block, *memory)
         self.decays, self.block_decays = Decays(decay), Decays(decay**self.block)
 
+    @property
+    def stack(self) -> list[Layer]:
+        return cast("list[Layer]", list(self.layers))
+
     def initial(self, batch: int) -> Tensor:
         return self.slots.weight.new_zeros(batch, len(self.layers), self.heads, self.size, self.size)
 
@@ -49,7 +55,7 @@ class Trunk(nn.Module):
         across = self.block_decays.over(steps + 1, x).between  # from a block, or the first state, to those after it
         y = self.slots.weight[: self.observed]  # the same for all until the first layer has read the states
         after = []
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.stack):
             normed = layer.norm1(x)
             keys = layer.keys(normed, at)
             own = torch.cat([state[:, number, None], carry(*keys, real)], dim=1)
@@ -67,7 +73,7 @@ class Trunk(nn.Module):
         at = self._angles(self._numbers(position, x.shape[1], x))
         powers = self.decays.over(x.shape[1], x)
         after = []
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.stack):
             normed = layer.norm1(x)
             keys = layer.keys(normed, at)
             after.append(carry(*keys, powers, state[:, number]))
@@ -80,7 +86,7 @@ class Trunk(nn.Module):
         at = self._angles(self._numbers(position, self.observed, state))
         powers = self.decays.over(self.observed, state)
         y = self.slots.weight[: self.observed]
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.stack):
             normed = layer.norm1(y)
             y = layer(y, normed, layer.keys(normed, at), state[:, number], powers, at, None)
         return y

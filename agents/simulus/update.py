@@ -96,7 +96,8 @@ class Updater:
 
 def grouped(world: World) -> list[dict[str, Any]]:
     """The parameters by whether their weight decays: that of matrices does; norms, biases and embeddings have none."""
-    decayed, free = [], []
+    decayed: list[Tensor] = []
+    free: list[Tensor] = []
     for name, parameter in world.named_parameters():
         embeds = "embed" in name or "slots" in name
         norms = parameter.ndim < 2 or "norm" in name or name.endswith("bias")
