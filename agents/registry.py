@@ -35,6 +35,7 @@ BUILTIN = {
     "dreamer": "bench.agents.dreamer.spec:spec",
     "linear_q": "bench.agents.linear_q.spec:spec",
     "random": "bench.agents.random.spec:spec",
+    "simulus": "bench.agents.simulus.spec:spec",
     "tdmpc2": "bench.agents.tdmpc2.spec:spec",
 }
 

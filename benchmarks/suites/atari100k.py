@@ -49,5 +49,5 @@ suite = Suite(
     },
     references={f"atari/{game}": pair for game, pair in _RANDOM_HUMAN.items()},
     reference_names=("random", "human"),
-    published=("DreamerV3 (2024 release)", "Simulus", "DIAMOND", "delta-IRIS", "STORM", "IRIS"),
+    published=("DreamerV3 (2024 release)", "Simulus", "REM", "DIAMOND", "delta-IRIS", "STORM", "IRIS"),
 )

@@ -1,0 +1,63 @@
+"""What is owed: epochs of collection, then tokenizer, world model and controller, each by counts alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bench.agents.api import State
+from bench.agents.simulus.config import SimulusConfig
+
+TOKENIZER, MODEL, CONTROLLER = "tokenizer", "world model", "controller"
+
+
+class Unit(NamedTuple):
+    """One update of one module."""
+
+    module: str
+    epoch: int  # from 1
+    number: int  # of the update in its epoch, over all modules
+    late: bool  # nothing is collected in its epoch
+
+
+class Schedule:
+    """A module trains in an epoch when as many epochs as its `..._after` came before."""
+
+    def __init__(self, config: SimulusConfig, images: bool):
+        self.config, self.images = config, images
+        self.epoch, self.done = 1, 0  # updates done in that epoch
+        self.late = 0  # epochs owed after the last collected one
+
+    def counts(self, epoch: int) -> dict[str, int]:
+        """Updates of each module in an epoch."""
+        config = self.config
+        return {
+            TOKENIZER: config.tokenizer_updates * (self.images and epoch > config.tokenizer_after),
+            MODEL: config.model_updates * (epoch > config.model_after),
+            CONTROLLER: config.controller_updates * (epoch > config.controller_after),
+        }
+
+    def due(self, agent_steps: int) -> Unit | None:
+        """The next update owed after so many decisions. Changes nothing: `did` does."""
+        collected = agent_steps // self.config.epoch_steps
+        epoch, number = self.epoch, self.done
+        while epoch <= collected + self.late:
+            before = 0
+            for module, count in self.counts(epoch).items():
+                if number < before + count:
+                    return Unit(module, epoch, number, epoch > collected)
+                before += count
+            epoch, number = epoch + 1, 0
+        return None
+
+    def did(self, unit: Unit) -> None:
+        self.epoch, self.done = unit.epoch, unit.number + 1
+
+    def actor_trains(self, unit: Unit) -> bool:
+        """The controller's first epochs train its critic alone."""
+        return unit.epoch > self.config.controller_after + self.config.critic_epochs
+
+    def state_dict(self) -> State:
+        return {"epoch": self.epoch, "done": self.done, "late": self.late}
+
+    def load_state_dict(self, state: State) -> None:
+        self.epoch, self.done, self.late = state["epoch"], state["done"], state["late"]

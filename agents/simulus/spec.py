@@ -1,0 +1,150 @@
+"""The entry of `simulus` in the registry. Imported to list agents, so: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from bench.agents.api import AgentSpec, Cost, Scale, Task
+from bench.agents.common.config import merge
+from bench.agents.common.cost import TORCH_PROCESS, row_bytes
+from bench.agents.simulus.config import SimulusConfig
+from bench.agents.simulus.variants import IMAGES, PROTOCOLS, SCALES, STATES, VARIANTS, VECTORS
+
+PIXELS_PER_TOKEN = 8  # along each side
+GROUPS = 8  # of the tokenizer's norms
+LPIPS_FILES = ("vgg16-397923af.pth", "vgg.pth")
+
+
+def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> SimulusConfig:
+    kind = ({}, IMAGES) if "image" in task.observation.spaces else (VECTORS, STATES)
+    protocol = PROTOCOLS.get(task.id.partition("/")[0], {})
+    return merge(SimulusConfig, kind[0], protocol, SCALES[scale], kind[1][scale], variant)
+
+
+def supports(task: Task, config: SimulusConfig) -> str | None:
+    return _unseen(task) or _sizes(config) or _counts(task, config) or _files(task, config)
+
+
+def _unseen(task: Task) -> str | None:
+    """Whether every modality has a tokenizer."""
+    if not task.observation.spaces:
+        return f"simulus learns from observations, and {task.id} has no observation key"
+    for key, space in task.observation.spaces.items():
+        if key == "image":
+            height, width, *_ = space.shape or (0, 0)
+            if height % PIXELS_PER_TOKEN or width % PIXELS_PER_TOKEN:
+                return (
+                    f"simulus makes a token of {PIXELS_PER_TOKEN}x{PIXELS_PER_TOKEN} pixels, and the images of "
+                    f"{task.id} ({height}x{width}) are no whole number of them"
+                )
+        elif not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+            return (
+                f"simulus has tokenizers for images and vectors of real numbers, and none for {key!r} of {task.id}, "
+                f"which is {space}"
+            )
+    return None
+
+
+def _sizes(config: SimulusConfig) -> str | None:
+    if config.width % config.heads or config.width // config.heads % 2:
+        return f"simulus needs heads of an even size: width={config.width} and heads={config.heads} give none"
+    if config.tokenizer_width % GROUPS or config.width % GROUPS:
+        return (
+            f"simulus normalises channels in {GROUPS} groups: tokenizer_width={config.tokenizer_width} or "
+            f"width={config.width} is no multiple"
+        )
+    if config.model_batch % config.members:
+        return (
+            f"every member of the ensemble learns from its share of a batch: model_batch={config.model_batch} is no "
+            f"multiple of members={config.members}"
+        )
+    if config.members < 2:
+        return f"an ensemble of members={config.members} cannot disagree: take at least 2"
+    return None
+
+
+def _counts(task: Task, config: SimulusConfig) -> str | None:
+    if config.context < 1 or config.length < config.context + 2:
+        numbers = f"length={config.length}, context={config.context}"
+        return f"simulus imagines length - context decisions and needs two: {numbers}"
+    if task.episode_steps is not None and config.length > task.episode_steps:
+        return (
+            f"length={config.length} (context {config.context} and horizon {config.length - config.context}) is longer "
+            f"than an episode of {task.id} ({task.episode_steps} decisions)"
+        )
+    if config.collection.envs != 1:
+        return f"simulus collects in one environment, not in collection.envs={config.collection.envs}"
+    if config.controller_after < config.model_after:
+        return (
+            f"the controller learns in the world model's dreams: controller_after={config.controller_after} comes "
+            f"before model_after={config.model_after}"
+        )
+    return None
+
+
+def _files(task: Task, config: SimulusConfig) -> str | None:
+    if not config.lpips or "image" not in task.observation.spaces:
+        return None
+    if lacking := [name for name in LPIPS_FILES if not (Path(config.lpips) / name).is_file()]:
+        return f"lpips={config.lpips!r} is a folder with {' and '.join(LPIPS_FILES)}, and lacks {' and '.join(lacking)}"
+    if (task.observation.spaces["image"].shape or ())[-1] != 3:
+        return f"LPIPS compares pictures of three colours, and those of {task.id} have another number"
+    return None
+
+
+def cost(task: Task, config: SimulusConfig) -> Cost:
+    """Products of the layers, two FLOPs each; a backward pass counts as two forward ones."""
+    d = config.width
+    image = task.observation.spaces.get("image")
+    numbers = sum(spaces.flatdim(space) for key, space in task.observation.spaces.items() if key != "image")
+    acted = 1 if isinstance(task.action, spaces.Discrete) else spaces.flatdim(task.action)
+    pixels = frame = 0
+    if image is not None and image.shape is not None:
+        pixels = prod(side // PIXELS_PER_TOKEN for side in image.shape[:2])
+        c = config.tokenizer_width
+        frame = pixels * 9 * (64 * image.shape[2] * c + 16 * 2 * c * c + 4 * 8 * c * c + 32 * c * c + 8 * c * d)
+        frame += pixels * config.codes * d  # the nearest code
+    observed = pixels + numbers
+    layer = 13 * d * d + 3 * d * (observed + acted) // 2 + 2 * d * d // config.heads  # per token
+    head = 2 * d * d
+    words = (pixels * config.codes + numbers * 125) // observed
+    token = head + 2 * d * words  # of a token head, per slot
+    ahead = config.layers * layer * (2 * observed + acted)  # per decision: real tokens and predictions
+    model = config.model_batch * config.length * (3 * (ahead + 2 * observed * token) + frame)
+    bodies = 2 if config.separate else 1
+    size = config.fuser[-1] if config.fuser else numbers
+    inputs = config.channels[-1] * pixels + numbers if pixels else numbers
+    convolutions = pixels * 9 * (d * config.channels[0] + config.channels[0] * config.channels[-1]) if pixels else 0
+    mind = bodies * (convolutions + inputs * size + 8 * config.lstm * (size + config.lstm))
+    horizon = config.length - config.context
+    dream = config.burn_in * (mind + frame) + horizon * (ahead + observed * (1 + config.members) * token + 3 * mind)
+    tokenizer = config.tokenizer_batch * 6 * frame if pixels else 0
+    epoch = (
+        config.tokenizer_updates * tokenizer
+        + config.model_updates * model
+        + config.controller_updates * config.controller_batch * dream
+    )
+    flops = 2 * (epoch / config.epoch_steps + mind + frame)
+    tokens = config.model_batch * config.length * (2 * observed + acted)
+    memory = TORCH_PROCESS + 4 * (
+        config.layers * 20 * d * tokens + 6 * config.members * observed * words * config.model_batch
+    )
+    return Cost(flops, memory, row_bytes(task) + 4, config.replay)
+
+
+spec = AgentSpec(
+    name="simulus",
+    summary="a token world model: retention with parallel observation prediction, a controller trained in its dreams",
+    cls="bench.agents.simulus.agent:Simulus",
+    configure=configure,
+    supports=supports,
+    cost=cost,
+    variants=VARIANTS,
+    source="Cohen et al. 2025, Uncovering Untapped Potential in Sample-Efficient World Model Agents, arXiv:2502.11537",
+)

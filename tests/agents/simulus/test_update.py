@@ -1,0 +1,343 @@
+"""Losses, dreams and what they are drawn from: alignment, masks, gradients, counts."""
+
+import numpy as np
+import pytest
+import torch
+
+from bench.agents.common.hostsync import no_host_sync
+from bench.agents.counter import TASKS
+from bench.agents.simulus.agent import Simulus
+from bench.agents.simulus.imagination import BATCHES, Contexts, Dreams, ReturnScale, losses, warmed
+from bench.agents.simulus.priorities import UNSEEN, Priorities, drawn
+from bench.agents.simulus.schedule import CONTROLLER, MODEL, TOKENIZER, Schedule
+from bench.agents.simulus.update import Networks, grouped
+from bench.agents.simulus.world import Segments
+from bench.tests.agents.simulus.subjects import atari, built, config, generator, played, walker
+
+VECTOR, IMAGE = TASKS["counter/vector-box"], TASKS["counter/image-discrete"]
+
+
+def segments(agent: Simulus, seed: int = 0) -> Segments:
+    """Noise in the agent's shapes; nothing ends."""
+    layout, cfg, chance = agent.networks.tokenizers.layout, agent.config, generator(seed)
+    shape = cfg.model_batch, cfg.length
+    return Segments(
+        torch.randint(60, (*shape, layout.observed), generator=chance),
+        torch.randint(5, (*shape, layout.acted), generator=chance),
+        torch.rand(shape, generator=chance),
+        torch.zeros(shape, dtype=torch.bool),
+        torch.ones(shape, dtype=torch.bool),
+    )
+
+
+def gradients(agent: Simulus, batch: Segments, term: str) -> torch.Tensor:
+    """Of one term by the predictions: [B, T], whether there is any."""
+    world, kept = agent.networks.world, []
+    trunk = world.trunk
+
+    def forward(*args, **options):
+        y, state = type(trunk).forward(trunk, *args, **options)
+        kept.append(y.detach().requires_grad_())
+        return kept[0], state
+
+    trunk.forward = forward
+    terms, _ = world.losses(batch, agent.networks.tokenizers.codes, None)
+    del trunk.forward
+    (gradient,) = torch.autograd.grad(terms[term], kept, allow_unused=True)
+    return torch.zeros_like(kept[0]) if gradient is None else gradient
+
+
+@pytest.mark.parametrize("shift", [True, False])
+def test_what_followed_an_action_is_learnt_at_the_next_prediction(shift):
+    agent = built(VECTOR, end_shift=shift)
+    batch = segments(agent)
+    ended = batch._replace(terminated=batch.terminated.clone(), reward=batch.reward.clone())
+    ended.terminated[1, 2], ended.reward[1, 2] = True, 5.0
+    for term, place in (("reward", 3), ("end", 3 if shift else 2)):
+        change = gradients(agent, ended, term) - gradients(agent, batch, term)
+        touched = change.abs().flatten(2).amax(-1) > 0
+        assert touched.nonzero().tolist() == [[1, place]]
+        assert not change[..., :-1, :].any()  # read from the last slot alone
+
+
+def test_what_counts_and_what_is_padding():
+    agent = built(VECTOR)
+    batch = segments(agent)
+    batch.there[2, 3:] = False
+    expected = {"token": [0] * agent.config.context, "reward": [0], "end": [0]}
+    for term, none in expected.items():
+        touched = gradients(agent, batch, term).abs().flatten(2).amax(-1) > 0
+        whole = torch.ones_like(touched)
+        whole[:, : len(none)] = False
+        whole[2, 3:] = False
+        assert torch.equal(touched, whole), term
+    assert not gradients(agent, batch, "curiosity").any()  # the ensemble's errors do not reach the trunk
+    terms, priority = agent.networks.world.losses(batch, None, None)
+    alone = [
+        agent.networks.world.losses(
+            Segments(*(part[k : k + 1].expand(4, *part.shape[1:]) for part in batch)), None, None
+        )[0]
+        for k in range(4)
+    ]
+    assert torch.allclose(priority, torch.stack([one["token"] + one["reward"] for one in alone]), atol=1e-5)
+    known = torch.tensor([float(part.sum()) for part in batch.there[:, agent.config.context :]])
+    tokens = torch.stack([one["token"] for one in alone])
+    assert torch.allclose(terms["token"], (tokens * known).sum() / known.sum(), atol=1e-5)
+
+
+def test_each_member_learns_from_its_quarter_alone():
+    agent = built(VECTOR)
+    batch = segments(agent)
+    quarter = agent.config.model_batch // 4
+    other = batch._replace(tokens=batch.tokens.clone())
+    other.tokens[:quarter] = (other.tokens[:quarter] + 1) % 60
+    weight = agent.networks.world.ensembles["vector"].last.weight
+    found = []
+    for each in (batch, other):
+        terms, _ = agent.networks.world.losses(each, None, None)
+        found.append(torch.autograd.grad(terms["curiosity"], weight)[0])
+    assert (found[0] != found[1]).flatten(1).any(1).tolist() == [True, False, False, False]
+
+
+def test_which_weights_decay():
+    world = built(IMAGE).networks.world
+    decayed, free = ({id(parameter) for parameter in group["params"]} for group in grouped(world))
+    names = {id(parameter): name for name, parameter in world.named_parameters()}
+    assert decayed | free == names.keys()
+    assert {names[each] for each in free if names[each].endswith("weight") and "norm" not in names[each]} >= {
+        "trunk.slots.weight", "embed_action.weight", "token_heads.image.1.weight", "end.1.weight",
+    }  # fmt: skip
+    assert {names[each].rpartition(".")[2] for each in decayed} == {"weight"}
+    assert len(decayed) == 7 * 2 + 2 + 2 + 2 + 2  # layers, and two matrices per head
+
+
+def test_prioritised_draws():
+    rng = np.random.default_rng(0)
+    for batch, count in ((32, 10), (16, 5), (8, 3), (10, 3)):
+        priority = np.zeros(1000, np.float32)
+        priority[:count] = 50
+        index = drawn(rng, priority, batch, 0.3)
+        assert len(set(index.tolist())) == batch
+        assert set(range(count)) <= set(index.tolist())
+        assert len(drawn(rng, np.zeros(batch), batch, 0.3)) == batch
+    firsts = np.zeros(3)
+    for _ in range(3000):
+        firsts[drawn(rng, np.log([1.0, 2.0, 5.0]), 1, 0.3)[0]] += 1
+    assert firsts / 3000 == pytest.approx([0.125, 0.25, 0.625], abs=0.03)
+    with pytest.raises(ValueError):
+        drawn(rng, np.zeros(3), 4, 0.3)
+
+
+def test_priorities_by_row():
+    priorities = Priorities()
+    assert (priorities.of(np.array([3, 5000])) == UNSEEN).all()
+    priorities.write(np.array([5000, 3]), np.array([1, 2]))
+    other = Priorities()
+    other.load_state_dict(priorities.state_dict())
+    assert other.of(np.array([3, 4, 5000])).tolist() == [2, UNSEEN, 1]
+
+
+def test_errors_land_on_what_was_drawn():
+    agent = played(VECTOR, steps=45).agent
+    assert agent.schedule.state_dict()["done"] > 0
+    agent.priorities = Priorities()
+    unit = agent.schedule.due(10**6)._replace(module=MODEL)
+    asked = []
+    inner = agent.segments
+    agent.segments = lambda rows: asked.append(rows) or inner(rows)
+    agent._update(unit)
+    assert sorted(np.flatnonzero(agent.priorities.values != UNSEEN)) == sorted(asked[0])
+    assert len(set(asked[0].tolist())) == agent.config.model_batch
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_segments_and_contexts_hold_what_happened(aligned):
+    agent = played(VECTOR, steps=60, aligned_context=aligned).agent
+    cfg = agent.config
+    rows = agent.rows(0, cfg.length)
+    whole = agent.replay.gather(np.stack([np.zeros_like(rows), rows], 1), cfg.length)
+    batch = agent.segments(rows)
+    assert (batch.there.sum(1) > cfg.context).all()
+    assert np.array_equal(batch.there.numpy(), whole.episode == whole.episode[:, :1])
+    assert not (batch.terminated.numpy() & whole.last).any()
+    assert torch.equal(batch.reward, torch.from_numpy(whole.reward))
+    rows = agent.rows(cfg.burn_in, 0)
+    contexts = agent.contexts(rows)
+    assert contexts.there.shape == (len(rows), cfg.burn_in + cfg.context)
+    assert contexts.there[:, -cfg.context :].all()  # the model's context, or all but its first row
+    ends = rows + cfg.context - 1 + (not aligned)
+    last = agent.replay.gather(np.stack([np.zeros_like(ends), ends], 1), 1)
+    assert aligned <= (not last.last.any())  # what the policy sees is no episode's end
+    seen = agent.networks.tokenizers.observed({"vector": torch.from_numpy(last.observation["vector"][:, 0])})
+    assert torch.equal(contexts.tokens[:, -1], seen)
+
+
+def test_warming_up_skips_what_is_not_there_and_is_acting():
+    agent = built(VECTOR)
+    net, tokenizers, chance = agent.networks.controller, agent.networks.tokenizers, generator()
+    tokens = torch.randint(60, (1, 6, 4), generator=chance)
+    action = torch.rand(1, 6, 2, generator=chance)
+    there = torch.ones(1, 6, dtype=torch.bool)
+    padded = torch.cat([torch.randint(60, (1, 3, 4), generator=chance), tokens], 1)
+    left = Contexts(padded, torch.cat([torch.rand(1, 3, 2), action], 1), torch.cat([~there[:, :3], there], 1))
+    for actions in (True, False):
+        full = warmed(net, Contexts(tokens, action, there), None, actions)
+        assert torch.allclose(warmed(net, left, None, actions), full, atol=1e-6)
+    state = net.initial(1)
+    with torch.no_grad():
+        for t in range(5):
+            state = net.do(action[:, t], net.see(tokens[:, t], tokenizers.codes, state))
+    assert torch.allclose(warmed(net, left, None, True), state, atol=1e-6)
+    assert not torch.allclose(warmed(net, left, None, False), state, atol=1e-3)
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_the_policy_remembers_the_executed_action(executed):
+    agent = built(VECTOR, epsilon=1.0, executed_action=executed)
+    policy, net = agent.policy(1, 0, "explore"), agent.networks.controller
+    seen = {"vector": np.ones((1, 4), np.float32)}
+    action, _ = policy.act(seen, np.ones(1, bool))
+    tokens = agent.networks.tokenizers.observed(agent.tensors(seen))
+    with torch.no_grad():
+        state = net.do(torch.from_numpy(action), net.see(tokens, None, net.initial(1)))
+    assert torch.allclose(policy.state, state, atol=1e-6) == executed
+
+
+def dreams(agent: Simulus, reward: torch.Tensor, end: torch.Tensor) -> Dreams:
+    horizon, batch = reward.shape
+    chance = generator()
+    return Dreams(
+        torch.randn(horizon, batch, generator=chance, requires_grad=True),
+        torch.rand(horizon + 1, batch, generator=chance),
+        torch.randn(horizon + 1, batch, 129, generator=chance),
+        reward, end, torch.zeros_like(reward),
+    )  # fmt: skip
+
+
+def test_returns_and_losses_by_hand():
+    agent = built(VECTOR)
+    cfg, critic = agent.config, agent.networks.controller.critic
+    reward = torch.tensor([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
+    end = torch.tensor([[False, False], [False, True], [False, False]])
+    dreamt = dreams(agent, reward, end)
+    scale = ReturnScale(6, "cpu")
+    terms, report = losses(dreamt, agent.networks.controller, scale, cfg)
+    v = critic.mean(dreamt.value)
+    g, lam = cfg.discount, cfg.lambda_
+    expected = torch.zeros(3, 2)
+    for n in range(2):
+        after = v[3, n]
+        for t in (2, 1, 0):
+            after = reward[t, n] + g * (1 - float(end[t, n])) * ((1 - lam) * v[t + 1, n] + lam * after)
+            expected[t, n] = after
+    assert torch.allclose(report["return"], expected.mean())
+    spread = torch.clamp(0.5 * (expected.quantile(0.975) - expected.quantile(0.025)), min=1)
+    assert torch.allclose(report["return_scale"], spread)
+    actor = -(dreamt.logprob * (expected - v[:3]) / spread).mean()
+    assert torch.allclose(terms["actor"], actor)
+    assert torch.allclose(terms["entropy"], -0.001 * dreamt.entropy.mean())
+    assert torch.allclose(terms["critic"], critic.loss(dreamt.value[:3], expected).mean())
+    assert expected[1, 1] == 2  # an end cuts what follows
+
+
+def test_the_returns_scale():
+    scale = ReturnScale(100, "cpu")
+    assert scale.update(torch.full((10, 10), 7.0)) == 1
+    scale.update(torch.arange(100.0) * 1000)
+    for _ in range(BATCHES - 1):
+        scale.update(torch.arange(100.0))
+    assert scale.returns.max() == 99_000  # the batch of large returns is still among the last 501
+    other = ReturnScale(100, "cpu")
+    other.load_state_dict(scale.state_dict())
+    found = scale.update(torch.arange(100.0))
+    assert found == other.update(torch.arange(100.0))
+    assert scale.returns.max() == 99  # and is forgotten
+    assert float(found) == pytest.approx(0.5 * 0.95 * 99, abs=0.6)
+
+
+def test_counts_of_the_published_runs():
+    schedule, first, total = (
+        Schedule(config(atari(), "paper"), True),
+        {},
+        dict.fromkeys((TOKENIZER, MODEL, CONTROLLER), 0),
+    )
+    for epoch in range(1, 501):
+        assert schedule.due(200 * epoch - 1) is None
+        while unit := schedule.due(200 * epoch):
+            schedule.did(unit)
+            first.setdefault(unit.module, 200 * epoch)
+            total[unit.module] += 1
+            assert not unit.late
+    schedule.late = config(atari(), "paper").late_epochs
+    while unit := schedule.due(100_000):
+        schedule.did(unit)
+        total[unit.module] += 1
+        assert unit.late
+    assert list(total.values()) == [119_000, 115_000, 44_000]
+    assert list(first.values()) == [1_200, 5_200, 10_200]
+    control = Schedule(config(walker(), "paper"), False)
+    counts = [control.counts(epoch) for epoch in range(1, 1001)]
+    assert [sum(count[name] for count in counts) for name in total] == [0, 295_500, 98_000]
+    units = [control.due(500 * 25)._replace(epoch=epoch) for epoch in (21, 24, 25)]
+    assert [control.actor_trains(unit) for unit in units] == [False, False, True]
+
+
+def test_late_epochs_are_owed_once_and_pay_no_bonus():
+    agent = played(VECTOR, steps=60, late_epochs=1).agent
+    while agent.learn():
+        pass
+    agent.finish()
+    seen = []
+    inner = agent.updater.controller
+    agent.updater.controller = lambda contexts, intrinsic, *rest: (
+        seen.append(intrinsic) or inner(contexts, intrinsic, *rest)
+    )
+    units = 0
+    while agent.learn():
+        units += 1
+    assert units == sum(agent.schedule.counts(100).values())
+    assert seen == [0.0] * agent.config.controller_updates
+
+
+@pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
+def test_no_update_waits_for_the_device(task):
+    agent = played(task, steps=60).agent
+    cfg, rows = agent.config, agent.rows(0, agent.config.length)
+    batch = agent.segments(rows[: cfg.model_batch])
+    contexts = agent.contexts(agent.rows(cfg.burn_in, 0)[: cfg.controller_batch])
+    image = agent.tensors(agent.replay.sample(agent.rng, 4, 1).observation).get("image")
+    with no_host_sync():
+        if image is not None:
+            agent.updater.tokenizer(image[:, 0])
+        agent.updater.model(batch, agent.generator)
+        agent.updater.controller(contexts, 1.0, True, agent.generator)
+
+
+@pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
+def test_modules_train_apart(task):
+    agent = played(task, steps=60).agent
+    parts = dict(agent.networks.named_children())
+    batch = agent.segments(agent.rows(0, agent.config.length)[: agent.config.model_batch])
+    contexts = agent.contexts(agent.rows(agent.config.burn_in, 0)[: agent.config.controller_batch])
+    for name, update in (
+        ("world", lambda: agent.updater.model(batch, agent.generator)),
+        ("controller", lambda: agent.updater.controller(contexts, 1.0, True, agent.generator)),
+    ):
+        before = {other: [p.clone() for p in part.parameters()] for other, part in parts.items()}
+        update()
+        for other, part in parts.items():
+            same = all(torch.equal(a, b) for a, b in zip(before[other], part.parameters(), strict=True))
+            assert same == (other != name or not before[other])
+
+
+def test_the_first_epochs_train_the_critic_alone():
+    agent = played(VECTOR, steps=60).agent
+    contexts = agent.contexts(agent.rows(agent.config.burn_in, 0)[: agent.config.controller_batch])
+    net = agent.networks.controller
+    agent.updater.optimizers["controller"].param_groups[0]["weight_decay"] = 0.0
+    fresh = Networks(agent.config, VECTOR).controller
+    net.load_state_dict(fresh.state_dict())
+    agent.updater.optimizers["controller"].state.clear()
+    agent.updater.controller(contexts, 1.0, False, agent.generator)
+    assert torch.equal(net.actor.weight, fresh.actor.weight)
+    assert not torch.equal(net.critic.linear.weight, fresh.critic.linear.weight)
