@@ -121,11 +121,12 @@ class Maze(TaskEnv):
     """Walk through the right one of four doors: that pays 1, a wrong one nothing, and either ends the episode.
 
     Action: up, down, left, right; a wall holds the walker where it is. Observation: the walker's row and column, then
-    the goal's, each from -1 to 1. A walker that finds no door in 60 steps is stopped by the time limit.
+    the goal's, each from -1 to 1; then for each action whether a wall or the border forbids it, 1 or 0. A walker that
+    finds no door in 60 steps is stopped by the time limit.
     """
 
     action_repeat, episode_steps, terminates = 1, MAZE_STEPS, True
-    observation_space = observed({"vector": (4,)})
+    observation_space = observed({"vector": (8,)})
     action_space = spaces.Discrete(len(MOVES))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
@@ -146,8 +147,10 @@ class Maze(TaskEnv):
         return self._observe(), reward, left, not left and self._steps == MAZE_STEPS, {}
 
     def _observe(self) -> dict[str, np.ndarray]:
-        places = np.array((*self._at, *DOORS[self._goal]), np.float32)
-        return {"vector": places / (len(MAZE) // 2) - 1}
+        row, column = self._at
+        places = np.array((row, column, *DOORS[self._goal]), np.float32) / (len(MAZE) // 2) - 1
+        walls = [(row + down, column + right) not in _FREE for down, right in MOVES]
+        return {"vector": np.concatenate((places, np.array(walls, np.float32)))}
 
     def fingerprint(self) -> bytes:
         return struct.pack("4i", *self._at, self._goal, self._steps)
