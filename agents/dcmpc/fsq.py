@@ -27,6 +27,7 @@ class FSQ(nn.Module):
         places = torch.arange(self.codes) // basis % count
         for name, constant in {
             "bound": bound, "offset": offset, "shift": torch.atanh(offset / bound), "unit": count // 2, "basis": basis,
+            "highest": count - 1,
             "table": (places - count // 2) / (count // 2),
         }.items():  # fmt: skip
             self.register_buffer(name, constant, persistent=False)
@@ -35,6 +36,7 @@ class FSQ(nn.Module):
     offset: Tensor
     shift: Tensor
     unit: Tensor  # levels // 2: what a code's integers are divided by
+    highest: Tensor  # place of a channel
     basis: Tensor
     table: Tensor  # [b, K]: column i is the code of index i; the first channel changes fastest
 
@@ -44,9 +46,9 @@ class FSQ(nn.Module):
         return (bounded + (bounded.round() - bounded).detach()) / self.unit
 
     def index(self, code: Tensor) -> Tensor:
-        """int64 [..., d] of codes [..., b, d]."""
+        """int64 [..., d] of codes [..., b, d]; in the codebook even where they are no numbers."""
         places = (code * self.unit).round().long() + self.unit
-        return (places * self.basis).sum(-2)
+        return (torch.minimum(places.clamp(min=0), self.highest) * self.basis).sum(-2)
 
     def code(self, index: Tensor) -> Tensor:
         """Codes [..., b, d] of indices [..., d]."""

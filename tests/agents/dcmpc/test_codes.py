@@ -127,7 +127,7 @@ def test_the_gradient_of_a_drawn_code_is_the_straight_through_gumbel_softmax():
     model, weight = codes(), torch.randn(5, 16, generator=generator(3))
     logits = torch.randn(5, 15, 8, generator=generator(), requires_grad=True)
     (model.after(logits.flatten(1), "sample", generator(1)) * weight).sum().backward()
-    gumbel = -torch.empty(5, 15, 8).exponential_(generator=generator(1)).log()
+    gumbel = -torch.rand(5, 15, 8, generator=generator(1)).log().neg().log()
     other = logits.detach().clone().requires_grad_()
     soft = (other + gumbel).softmax(1)
     (torch.einsum("nkd,ck->ncd", soft, model.fsq.table).flatten(1) * weight).sum().backward()
@@ -138,6 +138,8 @@ def test_the_likeliest_code():
     model, logits = codes(), torch.randn(5, 15, 8, generator=generator())
     z = model.after(logits.flatten(1), "mode", generator())
     assert torch.equal(model.fsq.index(z.unflatten(-1, (2, 8))), logits.argmax(1))
+    same = model.after(torch.zeros(1, 15 * 8), "mode", generator())  # where all are as likely, the first
+    assert torch.equal(model.fsq.index(same.unflatten(-1, (2, 8))), torch.zeros(1, 8, dtype=torch.long))
 
 
 def test_the_loss_is_the_cross_entropy_of_the_codes():
