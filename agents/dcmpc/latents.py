@@ -86,7 +86,7 @@ class Codes(Latents):
         weights = (logits - logits.amax(-2, keepdim=True).detach()).exp()
         if how == "sample":
             chance = torch.rand(weights.shape, generator=generator, device=weights.device)
-            weights = weights / -chance.log_()  # exponential, drawn three times as fast as by torch's own
+            weights = weights / -chance.clamp_(min=1e-10).log_()  # three times as fast as torch's exponential_
         expected = self.weighed(weights)
         if how == "expected":
             return expected.flatten(-2)
