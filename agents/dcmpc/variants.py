@@ -45,6 +45,7 @@ SCALES: Mapping[str, Diff] = {
         "target_rate": 0.02,
         "noise_episodes": 50,
         "replay": 50_000,
+        "random_episodes": 2,
         "steps_per_update": 2,
         "samples": 32,
         "elites": 8,
