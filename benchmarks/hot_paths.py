@@ -1,4 +1,4 @@
-"""The code that runs at every step, beside the plainest way to do the same: `make bench`, under a minute on one core.
+"""The code that runs at every step, beside the plainest way to do the same: `make bench`, a minute or two.
 
     python -m bench.benchmarks.hot_paths
 
