@@ -31,6 +31,7 @@ __all__ = [
 
 GROUP = "bench.agents"
 BUILTIN = {
+    "dcmpc": "bench.agents.dcmpc.spec:spec",
     "decqn": "bench.agents.decqn.spec:spec",
     "dreamer": "bench.agents.dreamer.spec:spec",
     "linear_q": "bench.agents.linear_q.spec:spec",

@@ -1,4 +1,4 @@
-"""The code that runs at every step, beside the plainest way to do the same: `make bench`, under a minute on one core.
+"""The code that runs at every step, beside the plainest way to do the same: `make bench`, a minute or two.
 
     python -m bench.benchmarks.hot_paths
 
@@ -55,10 +55,12 @@ class Result:
         return self.ours / self.naive
 
 
-def compare(path: str, limit: float, ours: Callable[[], Any], naive: Callable[[], Any], count: int = 1) -> Result:
-    """Time both, each call doing `count` operations: the best of nine calls each, taken in turns."""
+def compare(
+    path: str, limit: float, ours: Callable[[], Any], naive: Callable[[], Any], count: int = 1, turns: int = 9
+) -> Result:
+    """Time both, each call doing `count` operations: the best of `turns` calls each, taken in turns."""
     best = {ours: float("inf"), naive: float("inf")}
-    for _ in range(9):
+    for _ in range(turns):
         for call in best:
             start = time.perf_counter()
             call()
@@ -168,14 +170,35 @@ def saving(folder: Path) -> Result:
 
 
 def planning() -> Iterator[Result]:
-    """A plan and an update of TD-MPC2 at 5M on walker's sizes, each against its matrix products alone, two threads."""
+    """A plan and an update of TD-MPC2 and DC-MPC on walker's sizes, each against its matrix products alone, two
+    threads."""
     import torch
 
     from bench.benchmarks.products import Products
 
     torch.set_num_threads(2)
-    name, spec = "dmc-state/walker_walk", agents.get("tdmpc2")
-    task = Task(name, observed({"state": (24,)}), spaces.Box(-1, 1, (6,), np.float32), 2, 500, False)
+    warm, agent, now = torch.zeros(1, 3, 6), *_walker("tdmpc2")
+    batch = agent.batch()
+    paths = {
+        "tdmpc2 5M: one plan": lambda: agent.plan(now, warm, agent.generator),
+        "tdmpc2 5M: one update": lambda: agent.updater.update(batch, agent.generator),
+    }
+    codes, seen = _walker("dcmpc")
+    slices, transitions = codes.slices(), codes.transitions()
+    paths |= {
+        "dcmpc 11M: one plan": lambda: codes.plan(seen, warm, 0.1, codes.generator),
+        "dcmpc 11M: one update": lambda: codes.updater.update(slices, transitions, codes.generator),
+    }
+    for path, ours in paths.items():
+        with Products() as products:
+            ours()
+        yield compare(path, 2.0, ours, products.replay, turns=9 if path.startswith("tdmpc2") else 3)
+
+
+def _walker(name: str) -> tuple[Any, dict[str, Any]]:
+    """An agent at its paper's size after one random episode of walker, and what it saw last."""
+    task = Task("dmc-state/walker_walk", observed({"state": (24,)}), spaces.Box(-1, 1, (6,), np.float32), 2, 500, False)
+    spec = agents.get(name)
     agent: Any = agents.load(spec)(agents.resolve(spec, task, "paper", {}, {}), task, 0, "cpu")
     rng = np.random.default_rng(0)
     for number in range(500):
@@ -183,16 +206,7 @@ def planning() -> Iterator[Result]:
         action, reward = rng.uniform(-1, 1, (1, 6)).astype(np.float32), rng.uniform(0, 2, 1).astype(np.float32)
         first, end = np.array([number == 0]), np.array([number == 499])
         agent.observe(Step(seen, action, reward, seen, first, np.zeros(1, bool), end, np.zeros(1, int), None))
-    batch, now = agent.batch(), agent.tensors(seen)
-    warm = torch.zeros(1, agent.config.horizon, 6)
-    paths = {
-        "tdmpc2 5M: one plan": lambda: agent.plan(now, warm, agent.generator),
-        "tdmpc2 5M: one update": lambda: agent.updater.update(batch, agent.generator),
-    }
-    for path, ours in paths.items():
-        with Products() as products:
-            ours()
-        yield compare(path, 2.0, ours, products.replay)
+    return agent, agent.tensors(seen)
 
 
 def main() -> None:

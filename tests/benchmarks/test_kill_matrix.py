@@ -15,6 +15,7 @@ KILLS = (
 )  # fmt: skip
 _FEW = tuple(f"dreamer.{name}" for name in ("batch=4", "length=8", "train_ratio=2"))  # an update per 16 steps
 _BURST = ("tdmpc2.seed_steps=500", "tdmpc2.seed_episodes=1")  # half of the 1,000 decisions
+_SOON = ("dcmpc.random_episodes=1",)  # half of the 1,000 decisions
 _EARLY = tuple(
     f"simulus.{name}"
     for name in ("model_after=0", "controller_after=1", "epoch_steps=40", "controller_batch=4", "model_batch=4")
@@ -27,6 +28,8 @@ CASES = {
     "dreamer-control": ("dreamer", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _FEW),
     "tdmpc2-toy": ("tdmpc2", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "tdmpc2-control": ("tdmpc2", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _BURST),
+    "dcmpc-toy": ("dcmpc", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
+    "dcmpc-control": ("dcmpc", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _SOON),
     "dreamer-pong": ("dreamer", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, _FEW),
     "simulus-toy": ("simulus", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _EARLY),
 }

@@ -1,0 +1,1 @@
+"""DC-MPC: a world model of discrete codes (FSQ) whose actions are planned by MPPI."""
