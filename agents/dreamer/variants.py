@@ -69,8 +69,8 @@ SCALES: Mapping[str, Diff] = {
         "depth": 2,
         "batch": 32,
         "length": 8,
-        "train_ratio": 128.0,
-        "learning_rate": 4e-4,
+        "train_ratio": 32.0,
+        "learning_rate": 1e-3,
         "warmup": 100,
         "collection.envs": 1,
     },
@@ -80,5 +80,5 @@ SCALES: Mapping[str, Diff] = {
 IMAGES: Mapping[str, Diff] = {
     "paper": {},
     "small": {},
-    "tiny": {"batch": 4, "length": 40, "train_ratio": 8.0},
+    "tiny": {"batch": 4, "length": 40, "train_ratio": 4.0},
 }

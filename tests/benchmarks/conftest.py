@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.benchmarks import executor, plan
+from bench.benchmarks.run_one import run_one
 from bench.results.reader import Run, load
 from bench.results.schema import Budget
 
@@ -45,6 +47,17 @@ class Planned:
         return subprocess.run(
             command, env=environment(fault, ticks, **more), capture_output=True, text=True, timeout=600
         )
+
+    def here(self, ticks: int = 200) -> int:
+        """Carry it out in this process, which has torch already; the exit status."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        handlers = [signal.getsignal(number) for number in numbers]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BENCH_CHECKPOINT_TICKS", str(ticks))
+            status = run_one(self.path)
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+        return status
 
     def start(self, fault: str = "", ticks: int = 200, **more: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "bench", "run-one", str(self.path)]

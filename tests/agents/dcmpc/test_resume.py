@@ -11,8 +11,7 @@ def test_killed_and_resumed_equals_undisturbed(plan_run):  # noqa: F811
     sets = [f"dcmpc.{name}={value}" for name, value in SMALLEST.items()]
     budget = Budget(160, 160, 1, 1)  # two random episodes, then 60 planned decisions
     reference, run = (plan_run("dcmpc", "toy/reach", budget, sets=sets) for _ in range(2))
-    done = reference.go()
-    assert done.returncode == 0, done.stderr
+    assert reference.here() == 0
     assert run.go(fault="loop.observed:140", ticks=37).returncode == -signal.SIGKILL
     done = run.go(ticks=37)
     assert done.returncode == 0, done.stderr
