@@ -107,6 +107,7 @@ def improvement(view: View, looks: Looks) -> list[Panel]:
         raise Unavailable("A probability of improvement needs two agents measured on two tasks or more.")
     names = [view.name(one) for one in entrants]
     cells = {(x, y): _improvement(a, b) for x, a in enumerate(entrants) for y, b in enumerate(entrants) if x != y}
+    points = 9.0 if len(names) < 7 else 7.0  # so that neighbours stay apart
 
     def onto(axes: Axes) -> None:
         for (x, y), estimate in cells.items():
@@ -119,7 +120,8 @@ def improvement(view: View, looks: Looks) -> list[Panel]:
             strength = 0.06 + abs(value - 0.5) * 0.9
             axes.add_patch(Rectangle((y - 0.5, x - 0.5), 1, 1, color=colour, alpha=strength, lw=0))
             weight = "bold" if sure else "normal"
-            axes.text(y, x, f"{value:.2f}{'*' if sure else ''}", ha="center", va="center", fontweight=weight)
+            text = f"{value:.2f}{'*' if sure else ''}"
+            axes.text(y, x, text, ha="center", va="center", fontweight=weight, fontsize=points)
         size = len(names)
         axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
         axes.set_xlabel("a run of the row beats one of the column\n* the 95 % interval leaves out 0.5", fontsize=8.5)
