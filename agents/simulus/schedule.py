@@ -25,7 +25,7 @@ class Schedule:
     def __init__(self, config: SimulusConfig, images: bool):
         self.config, self.images = config, images
         self.epoch, self.done = 1, 0  # updates done in that epoch
-        self.late = 0  # epochs owed after the last collected one
+        self.late = self.collected = 0  # epochs owed after the last decision; those before it
 
     def counts(self, epoch: int) -> dict[str, int]:
         """Updates of each module in an epoch."""
@@ -49,6 +49,23 @@ class Schedule:
             epoch, number = epoch + 1, 0
         return None
 
+    def behind(self, agent_steps: int) -> int:
+        """Epochs collected since the one whose update is owed: more than 0 only while nothing can be drawn for it."""
+        unit = self.due(agent_steps)
+        return 0 if unit is None else max(0, agent_steps // self.config.epoch_steps - unit.epoch)
+
+    def finish(self, agent_steps: int) -> None:
+        """Nothing more is collected: from now on the late epochs are owed."""
+        self.late, self.collected = self.config.late_epochs, agent_steps // self.config.epoch_steps
+
+    def late_fraction(self) -> float | None:
+        """How much of the late epochs is done; None before them."""
+        updates = [sum(self.counts(self.collected + 1 + number).values()) for number in range(self.late)]
+        if not sum(updates):
+            return None
+        over = self.epoch - self.collected - 1  # of them, those behind us
+        return 0.0 if over < 0 else (sum(updates[:over]) + self.done) / sum(updates)
+
     def did(self, unit: Unit) -> None:
         self.epoch, self.done = unit.epoch, unit.number + 1
 
@@ -57,7 +74,8 @@ class Schedule:
         return unit.epoch > self.config.controller_after + self.config.critic_epochs
 
     def state_dict(self) -> State:
-        return {"epoch": self.epoch, "done": self.done, "late": self.late}
+        return {"epoch": self.epoch, "done": self.done, "late": self.late, "collected": self.collected}
 
     def load_state_dict(self, state: State) -> None:
-        self.epoch, self.done, self.late = state["epoch"], state["done"], state["late"]
+        self.epoch, self.done = state["epoch"], state["done"]
+        self.late, self.collected = state["late"], state["collected"]

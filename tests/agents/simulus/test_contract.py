@@ -24,7 +24,9 @@ def test_simulus_keeps_the_contract(task, tmp_path, monkeypatch):
     variant.write_text("".join(f"{name}: {value}\n" for name, value in fields.items()))
     units = []
     update = Simulus._update
-    monkeypatch.setattr(Simulus, "_update", lambda self, unit: units.append(unit.module) or update(self, unit))
+    monkeypatch.setattr(
+        Simulus, "_update", lambda self, unit, rows: units.append(unit.module) or update(self, unit, rows)
+    )
     results = list(conformance.run(f"simulus:{variant}", [task]))
     assert not [f"{result.name}: {result.reason}" for result in results if not result.ok]
     assert len(results) == 1 + len(conformance.CHECKS)

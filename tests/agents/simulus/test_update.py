@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from bench.agents.api import Diverged
 from bench.agents.common.hostsync import no_host_sync
+from bench.agents.common.tree import copied, difference
 from bench.agents.counter import TASKS
 from bench.agents.simulus.agent import Simulus
 from bench.agents.simulus.imagination import BATCHES, Contexts, Dreams, ReturnScale, losses, warmed
+from bench.agents.simulus.means import Means
 from bench.agents.simulus.priorities import UNSEEN, Priorities, drawn
 from bench.agents.simulus.schedule import CONTROLLER, MODEL, TOKENIZER, Schedule
-from bench.agents.simulus.update import Networks, grouped
+from bench.agents.simulus.update import PATIENCE, Networks, grouped
 from bench.agents.simulus.world import Segments
 from bench.tests.agents.simulus.subjects import atari, built, config, generator, played, walker
 
@@ -128,13 +131,18 @@ def test_prioritised_draws():
         drawn(rng, np.zeros(3), 4, 0.3)
 
 
-def test_priorities_by_row():
-    priorities = Priorities()
-    assert (priorities.of(np.array([3, 5000])) == UNSEEN).all()
-    priorities.write(np.array([5000, 3]), np.array([1, 2]))
+def test_priorities_count_from_the_draw_after_the_next_one_on():
+    priorities, rows = Priorities(), np.array([3, 4, 5000])
+    assert (priorities.of(rows) == UNSEEN).all()
+    priorities.note(np.array([5000, 3]), torch.tensor([1.0, 2.0]))
+    assert (priorities.of(rows) == UNSEEN).all()
+    priorities.note(np.array([4, 3]), torch.tensor([float("nan"), 7.0]))
     other = Priorities()
     other.load_state_dict(priorities.state_dict())
-    assert other.of(np.array([3, 4, 5000])).tolist() == [2, UNSEEN, 1]
+    for each in (priorities, other):
+        assert each.of(rows).tolist() == [2, UNSEEN, 1]
+        each.note(np.array([6]), torch.tensor([0.0]))
+        assert each.of(rows).tolist() == [7, UNSEEN, 1]  # what is not finite leaves what was there
 
 
 def test_errors_land_on_what_was_drawn():
@@ -142,12 +150,12 @@ def test_errors_land_on_what_was_drawn():
     assert agent.schedule.state_dict()["done"] > 0
     agent.priorities = Priorities()
     unit = agent.schedule.due(10**6)._replace(module=MODEL)
-    asked = []
-    inner = agent.segments
-    agent.segments = lambda rows: asked.append(rows) or inner(rows)
-    agent._update(unit)
-    assert sorted(np.flatnonzero(agent.priorities.values != UNSEEN)) == sorted(asked[0])
-    assert len(set(asked[0].tolist())) == agent.config.model_batch
+    rows = [agent._drawn(unit) for _ in range(2)]
+    for some in rows:
+        agent._update(unit, some)
+    agent._drawn(unit)
+    assert sorted(np.flatnonzero(agent.priorities.values != UNSEEN)) == sorted(rows[0])
+    assert len(set(rows[0].tolist())) == agent.config.model_batch
 
 
 @pytest.mark.parametrize("aligned", [True, False])
@@ -301,30 +309,69 @@ def test_late_epochs_are_owed_once_and_pay_no_bonus():
 
 @pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
 def test_no_update_waits_for_the_device(task):
+    """What is gathered, learnt and reported."""
     agent = played(task, steps=60).agent
-    cfg, rows = agent.config, agent.rows(0, agent.config.length)
-    batch = agent.segments(rows[: cfg.model_batch])
-    contexts = agent.contexts(agent.rows(cfg.burn_in, 0)[: cfg.controller_batch])
-    image = agent.tensors(agent.replay.sample(agent.rng, 4, 1).observation).get("image")
-    with no_host_sync():
-        if image is not None:
-            agent.updater.tokenizer(image[:, 0])
-        agent.updater.model(batch, agent.generator)
-        agent.updater.controller(contexts, 1.0, True, agent.generator)
+    agent.device = torch.device("cpu")  # by that name a copy there is none to the host
+    if agent.frames is not None:
+        agent.frames.device = agent.device
+    unit = agent.schedule.due(10**6)
+    for module in [name for name, count in agent.schedule.counts(100).items() if count]:
+        for _ in range(3):
+            mine = unit._replace(module=module)
+            rows = agent._drawn(mine)
+            with no_host_sync():
+                agent.means.add(agent._update(mine, rows))
+
+
+@pytest.mark.parametrize("module", ["tokenizer", "model", "controller"])
+def test_a_step_without_a_finite_gradient_changes_nothing(module):
+    agent = played(IMAGE, steps=60).agent
+    updater, optimizer = agent.updater, agent.updater.optimizers[module]
+    updater.skipped = {name: torch.zeros(()) for name in updater.skipped}
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    before = copied({"weights": held, "optimizer": optimizer.state_dict()})
+    for count in range(1, PATIENCE + 1):
+        updater.check()
+        report = updater._step(module, {"loss": sum((p * float("inf")).sum() for p in held)}, 1.0)
+        assert report[f"{module}_skipped"] == 1
+        assert updater.skipped[module] == count
+    assert not difference(before, copied({"weights": held, "optimizer": optimizer.state_dict()}))
+    with pytest.raises(Diverged, match=f"{PATIENCE} updates of the {module} in a row"):
+        agent.metrics()
+    other = built(IMAGE)
+    other.load_state_dict(agent.state_dict())
+    with pytest.raises(Diverged):
+        other.metrics()
+
+
+def test_a_finite_step_ends_the_count():
+    agent = played(VECTOR, steps=60).agent
+    (weight,) = (agent.networks.controller.actor.weight,)
+    agent.updater._step("controller", {"loss": (weight * float("nan")).sum()}, 1.0)
+    agent.updater._step("controller", {"loss": weight.sum()}, 1.0)
+    assert agent.updater.skipped["controller"] == 0
+
+
+def test_means_leave_out_what_is_not_finite():
+    means, other = Means("cpu"), Means("cpu")
+    for a, b in ((1.0, 2.0), (float("nan"), 4.0), (5.0, float("inf"))):
+        means.add({"a": torch.tensor(a), "b": torch.tensor(b)})
+    means.add({"c": torch.tensor(float("nan"))})
+    other.load_state_dict(means.state_dict())
+    assert means.take() == other.take() == {"a": 3.0, "b": 3.0}
+    assert means.take() == {}
 
 
 @pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
 def test_modules_train_apart(task):
     agent = played(task, steps=60).agent
     parts = dict(agent.networks.named_children())
-    batch = agent.segments(agent.rows(0, agent.config.length)[: agent.config.model_batch])
-    contexts = agent.contexts(agent.rows(agent.config.burn_in, 0)[: agent.config.controller_batch])
-    for name, update in (
-        ("world", lambda: agent.updater.model(batch, agent.generator)),
-        ("controller", lambda: agent.updater.controller(contexts, 1.0, True, agent.generator)),
-    ):
+    unit = agent.schedule.due(10**6)
+    trained = {TOKENIZER: "tokenizers", MODEL: "world", CONTROLLER: "controller"}
+    for module in [name for name, count in agent.schedule.counts(100).items() if count]:
+        mine, name = unit._replace(module=module), trained[module]
         before = {other: [p.clone() for p in part.parameters()] for other, part in parts.items()}
-        update()
+        agent._update(mine, agent._drawn(mine))
         for other, part in parts.items():
             same = all(torch.equal(a, b) for a, b in zip(before[other], part.parameters(), strict=True))
             assert same == (other != name or not before[other])
