@@ -94,10 +94,8 @@ class Simulus(Agent):
             self.priorities.note(rows, errors)
             self.updates += 1
             return report
-        intrinsic = self.config.intrinsic if self.config.late_bonus or not unit.late else 0.0
-        return self.updater.controller(
-            self.contexts(rows), intrinsic, self.schedule.actor_trains(unit), self.generator
-        )
+        intrinsic = self.config.intrinsic if self.config.final_bonus or not unit.final else 0.0
+        return self.updater.controller(self.contexts(rows), intrinsic, self.schedule.actor_trains(unit), self.generator)
 
     def waiting(self) -> str:
         """A sentence, where the update owed cannot be done with what was seen so far; else nothing."""
@@ -164,7 +162,7 @@ class Simulus(Agent):
             return "collect", None
         if self.schedule.behind(self.agent_steps) > 1:
             return f"{unit.module}: waiting for longer episodes", None
-        return unit.module, self.schedule.late_fraction()
+        return unit.module, self.schedule.final_fraction()
 
     def metrics(self) -> dict[str, float]:
         """`epochs_waited`: since the oldest update owed, which the replay is still too short for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,33 @@ from bench.agents.simulus.variants import IMAGES, PROTOCOLS, SCALES, STATES, VAR
 
 PIXELS_PER_TOKEN = 8  # along each side
 GROUPS = 8  # of the tokenizer's norms
+BYTES = 4  # of a number
+AT_LEAST_ONE = dict.fromkeys(
+    (
+        "layers", "heads", "width", "context", "model_batch", "lstm", "controller_batch", "epoch_steps", "replay",
+    ),
+    (1, inf),
+)  # fmt: skip
+IMAGES_AT_LEAST_ONE = dict.fromkeys(("tokenizer_width", "tokenizer_batch", "codes"), (1, inf))
+RANGES = {
+    "members": (2, inf),  # fewer cannot disagree
+    "prioritised": (0, 1),
+    "dropout": (0, 0.99),
+    "burn_in": (0, inf),
+    "discount": (0, 1),
+    "lambda_": (0, 1),
+    "epsilon": (0, 1),
+    "temperature": (0.01, inf),
+    "entropy_scale": (0, inf),
+    "final_epochs": (0, inf),
+    "tokenizer_after": (0, inf),
+    "model_after": (0, inf),
+    "controller_after": (0, inf),
+    "critic_epochs": (0, inf),
+    "tokenizer_updates": (0, inf),
+    "model_updates": (0, inf),
+    "controller_updates": (0, inf),
+}
 LPIPS_FILES = ("vgg16-397923af.pth", "vgg.pth")
 
 
@@ -28,7 +55,33 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> SimulusCo
 
 
 def supports(task: Task, config: SimulusConfig) -> str | None:
-    return _unseen(task) or _sizes(config) or _counts(task, config) or _files(task, config)
+    return (
+        _nonsense(task, config)
+        or _unseen(task)
+        or _sizes(task, config)
+        or _counts(task, config)
+        or _files(task, config)
+    )
+
+
+def _nonsense(task: Task, config: SimulusConfig) -> str | None:
+    """Whether every number is in its range."""
+    ranges = {**AT_LEAST_ONE, **RANGES, **(IMAGES_AT_LEAST_ONE if "image" in task.observation.spaces else {})}
+    for name, (least, most) in ranges.items():
+        value = getattr(config, name)
+        if not least <= value <= most:
+            wanted = f"at least {least:g}" if most == inf else f"from {least:g} to {most:g}"
+            return f"simulus needs {name} {wanted}, not {value}"
+    if config.memory_min <= 0 or config.memory_max < config.memory_min:
+        return (
+            f"memory_min={config.memory_min} and memory_max={config.memory_max} are the quickest and the slowest "
+            f"head's spans, in decisions: the first is more than 0 and the second no less"
+        )
+    if min(config.fuser, default=1) < 1 or min(config.channels, default=1) < 1:
+        return f"widths are at least 1: fuser={config.fuser}, channels={config.channels}"
+    if "image" in task.observation.spaces and not config.channels:
+        return "channels=() leaves the controller no convolution: name at least one width"
+    return None
 
 
 def _unseen(task: Task) -> str | None:
@@ -51,10 +104,10 @@ def _unseen(task: Task) -> str | None:
     return None
 
 
-def _sizes(config: SimulusConfig) -> str | None:
+def _sizes(task: Task, config: SimulusConfig) -> str | None:
     if config.width % config.heads or config.width // config.heads % 2:
         return f"simulus needs heads of an even size: width={config.width} and heads={config.heads} give none"
-    if config.tokenizer_width % GROUPS or config.width % GROUPS:
+    if "image" in task.observation.spaces and (config.tokenizer_width % GROUPS or config.width % GROUPS):
         return (
             f"simulus normalises channels in {GROUPS} groups: tokenizer_width={config.tokenizer_width} or "
             f"width={config.width} is no multiple"
@@ -64,8 +117,6 @@ def _sizes(config: SimulusConfig) -> str | None:
             f"every member of the ensemble learns from its share of a batch: model_batch={config.model_batch} is no "
             f"multiple of members={config.members}"
         )
-    if config.members < 2:
-        return f"an ensemble of members={config.members} cannot disagree: take at least 2"
     return None
 
 

@@ -122,4 +122,3 @@ def grouped(world: World) -> list[dict[str, Any]]:
 
 def _adamw(groups: list[dict[str, Any]], rate: float, decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, fused=True)
-

@@ -13,7 +13,7 @@ VARIANTS: Mapping[str, Diff] = {
         "burn_in_actions": False,
         "aligned_context": False,
         "executed_action": False,
-        "late_bonus": True,
+        "final_bonus": True,
         "batch_norm": True,
     },
 }
@@ -32,7 +32,7 @@ VECTORS: Diff = {
     "separate": True,
     "epsilon": 0.0,
     "epoch_steps": 500,
-    "late_epochs": 0,
+    "final_epochs": 0,
     "model_after": 15,
     "model_updates": 300,
     "controller_after": 20,
@@ -95,7 +95,7 @@ IMAGES: Mapping[str, Diff] = {
         "tokenizer_updates": 20,
         "model_updates": 10,
         "controller_updates": 10,
-        "late_epochs": 2,
+        "final_epochs": 2,
     },
 }
 STATES: Mapping[str, Diff] = {
