@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf, prod
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from bench.agents.api import AgentSpec, Cost, Scale, Task
+from bench.agents.api import AgentSpec, Scale, Task
 from bench.agents.common.config import merge
-from bench.agents.common.cost import TORCH_PROCESS, row_bytes
 from bench.agents.simulus.config import SimulusConfig
+from bench.agents.simulus.cost import PIXELS_PER_TOKEN, cost
 from bench.agents.simulus.variants import IMAGES, PROTOCOLS, SCALES, STATES, VARIANTS, VECTORS
 
-PIXELS_PER_TOKEN = 8  # along each side
 GROUPS = 8  # of the tokenizer's norms
-BYTES = 4  # of a number
 AT_LEAST_ONE = dict.fromkeys(
     (
         "layers", "heads", "width", "context", "model_batch", "lstm", "controller_batch", "epoch_steps", "replay",
@@ -147,46 +145,6 @@ def _files(task: Task, config: SimulusConfig) -> str | None:
     if (task.observation.spaces["image"].shape or ())[-1] != 3:
         return f"LPIPS compares pictures of three colours, and those of {task.id} have another number"
     return None
-
-
-def cost(task: Task, config: SimulusConfig) -> Cost:
-    """Products of the layers, two FLOPs each; a backward pass counts as two forward ones."""
-    d = config.width
-    image = task.observation.spaces.get("image")
-    numbers = sum(spaces.flatdim(space) for key, space in task.observation.spaces.items() if key != "image")
-    acted = 1 if isinstance(task.action, spaces.Discrete) else spaces.flatdim(task.action)
-    pixels = frame = 0
-    if image is not None and image.shape is not None:
-        pixels = prod(side // PIXELS_PER_TOKEN for side in image.shape[:2])
-        c = config.tokenizer_width
-        frame = pixels * 9 * (64 * image.shape[2] * c + 16 * 2 * c * c + 4 * 8 * c * c + 32 * c * c + 8 * c * d)
-        frame += pixels * config.codes * d  # the nearest code
-    observed = pixels + numbers
-    layer = 13 * d * d + 3 * d * (observed + acted) // 2 + 2 * d * d // config.heads  # per token
-    head = 2 * d * d
-    words = (pixels * config.codes + numbers * 125) // observed
-    token = head + 2 * d * words  # of a token head, per slot
-    ahead = config.layers * layer * (2 * observed + acted)  # per decision: real tokens and predictions
-    model = config.model_batch * config.length * (3 * (ahead + 2 * observed * token) + frame)
-    bodies = 2 if config.separate else 1
-    size = config.fuser[-1] if config.fuser else numbers
-    inputs = config.channels[-1] * pixels + numbers if pixels else numbers
-    convolutions = pixels * 9 * (d * config.channels[0] + config.channels[0] * config.channels[-1]) if pixels else 0
-    mind = bodies * (convolutions + inputs * size + 8 * config.lstm * (size + config.lstm))
-    horizon = config.length - config.context
-    dream = config.burn_in * (mind + frame) + horizon * (ahead + observed * (1 + config.members) * token + 3 * mind)
-    tokenizer = config.tokenizer_batch * 6 * frame if pixels else 0
-    epoch = (
-        config.tokenizer_updates * tokenizer
-        + config.model_updates * model
-        + config.controller_updates * config.controller_batch * dream
-    )
-    flops = 2 * (epoch / config.epoch_steps + mind + frame)
-    tokens = config.model_batch * config.length * (2 * observed + acted)
-    memory = TORCH_PROCESS + 4 * (
-        config.layers * 20 * d * tokens + 6 * config.members * observed * words * config.model_batch
-    )
-    return Cost(flops, memory, row_bytes(task) + 4, config.replay)
 
 
 spec = AgentSpec(

@@ -19,6 +19,7 @@ _EARLY = tuple(
     f"simulus.{name}"
     for name in ("model_after=0", "controller_after=1", "epoch_steps=40", "controller_batch=4", "model_batch=4")
 )
+_SEEING = (*_EARLY, "simulus.tokenizer_after=0", "simulus.tokenizer_updates=4", "simulus.epoch_steps=100")
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, ()),
@@ -29,6 +30,7 @@ CASES = {
     "tdmpc2-control": ("tdmpc2", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _BURST),
     "dreamer-pong": ("dreamer", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, _FEW),
     "simulus-toy": ("simulus", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _EARLY),
+    "simulus-pong": ("simulus", "atari/pong", Budget(4_000, 2_000, 1, 1), 150, _SEEING),
 }
 
 

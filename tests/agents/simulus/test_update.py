@@ -9,15 +9,31 @@ from bench.agents.common.hostsync import no_host_sync
 from bench.agents.common.tree import copied, difference
 from bench.agents.counter import TASKS
 from bench.agents.simulus.agent import Simulus
+from bench.agents.simulus.cost import products
+from bench.agents.simulus.frames import CHUNK
 from bench.agents.simulus.imagination import BATCHES, Contexts, Dreams, ReturnScale, losses, warmed
 from bench.agents.simulus.means import Means
 from bench.agents.simulus.priorities import UNSEEN, Priorities, drawn
 from bench.agents.simulus.schedule import CONTROLLER, MODEL, TOKENIZER, Schedule
-from bench.agents.simulus.update import PATIENCE, Networks, grouped
-from bench.agents.simulus.world import Segments
+from bench.agents.simulus.update import PATIENCE, Networks, Updater, grouped
+from bench.agents.simulus.variants import VARIANTS
+from bench.agents.simulus.world import Memory, Segments
+from bench.benchmarks.products import Products
 from bench.tests.agents.simulus.subjects import atari, built, config, generator, played, walker
 
 VECTOR, IMAGE = TASKS["counter/vector-box"], TASKS["counter/image-discrete"]
+
+
+@pytest.fixture(scope="module")
+def mover() -> Simulus:
+    """Has seen vectors, and learnt."""
+    return played(VECTOR, steps=60).agent
+
+
+@pytest.fixture(scope="module")
+def seer() -> Simulus:
+    """Has seen images, and learnt."""
+    return played(IMAGE, steps=60).agent
 
 
 def segments(agent: Simulus, seed: int = 0) -> Segments:
@@ -180,6 +196,29 @@ def test_segments_and_contexts_hold_what_happened(aligned):
     assert torch.equal(contexts.tokens[:, -1], seen)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("context", [1, 2, 3])
+def test_imagination_gives_what_training_saw(mover, context):
+    """Recorded tokens and actions, fed one by one after any context."""
+    world, codes = mover.networks.world, mover.networks.tokenizers.codes
+    batch = mover.segments(mover.rows(0, mover.config.length)[:4])
+    y, _ = world.trunk(world.blocks(batch.tokens, batch.action, codes), world.trunk.initial(4))
+    memory = world.begin(batch.tokens[:, :context], batch.action[:, : context - 1], codes)
+    for t in range(context, mover.config.length):
+        found, state, position = world.act(memory, batch.action[:, t - 1], codes)
+        assert torch.allclose(found, y[:, t], atol=1e-5)
+        memory = Memory(state, batch.tokens[:, t], position)
+
+
+def test_parity_learns_too():
+    agent = played(IMAGE, steps=60, **VARIANTS["parity"]).agent
+    assert agent.updates > 0
+    norm = agent.networks.tokenizers.image.decoder[0]
+    assert norm.num_batches_tracked > 0
+    assert all(p.isfinite().all() for p in agent.networks.parameters())
+    assert agent.metrics()["controller_skipped"] == 0
+
+
 def test_warming_up_skips_what_is_not_there_and_is_acting():
     agent = built(VECTOR)
     net, tokenizers, chance = agent.networks.controller, agent.networks.tokenizers, generator()
@@ -222,8 +261,10 @@ def dreams(agent: Simulus, reward: torch.Tensor, end: torch.Tensor) -> Dreams:
     )  # fmt: skip
 
 
-def test_returns_and_losses_by_hand():
-    agent = built(VECTOR)
+@pytest.mark.parametrize("lambda_", [0.0, 0.95, 1.0])
+def test_returns_and_losses_by_hand(lambda_):
+    """lambda 0: the next value alone; 1: all rewards, then the last value."""
+    agent = built(VECTOR, lambda_=lambda_)
     cfg, critic = agent.config, agent.networks.controller.critic
     reward = torch.tensor([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
     end = torch.tensor([[False, False], [False, True], [False, False]])
@@ -238,6 +279,10 @@ def test_returns_and_losses_by_hand():
         for t in (2, 1, 0):
             after = reward[t, n] + g * (1 - float(end[t, n])) * ((1 - lam) * v[t + 1, n] + lam * after)
             expected[t, n] = after
+    if lambda_ == 0:
+        assert torch.allclose(expected, reward + g * (1 - end.float()) * v[1:])
+    if lambda_ == 1:
+        assert torch.allclose(expected[0, 0], 1 + g * (2 + g * (4 + g * v[3, 0])))
     assert torch.allclose(report["return"], expected.mean())
     spread = torch.clamp(0.5 * (expected.quantile(0.975) - expected.quantile(0.025)), min=1)
     assert torch.allclose(report["return_scale"], spread)
@@ -300,17 +345,18 @@ def test_final_epochs_are_owed_once_and_pay_no_bonus():
     agent.updater.controller = lambda contexts, intrinsic, *rest: (
         seen.append(intrinsic) or inner(contexts, intrinsic, *rest)
     )
-    units = 0
+    units, owed = 0, sum(agent.schedule.counts(100).values())
     while agent.learn():
         units += 1
+        assert agent.schedule.final_fraction() == pytest.approx(units / owed)
     assert units == sum(agent.schedule.counts(100).values())
     assert seen == [0.0] * agent.config.controller_updates
 
 
-@pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
-def test_no_update_waits_for_the_device(task):
+@pytest.mark.parametrize("subject", ["mover", "seer"])
+def test_no_update_waits_for_the_device(subject, request):
     """What is gathered, learnt and reported."""
-    agent = played(task, steps=60).agent
+    agent = request.getfixturevalue(subject)
     agent.device = torch.device("cpu")  # by that name a copy there is none to the host
     if agent.frames is not None:
         agent.frames.device = agent.device
@@ -323,9 +369,67 @@ def test_no_update_waits_for_the_device(task):
                 agent.means.add(agent._update(mine, rows))
 
 
+@pytest.mark.parametrize("subject", ["mover", "seer"])
+def test_costs_are_the_products_that_are_computed(subject, request):
+    agent = request.getfixturevalue(subject)
+    task = agent.task
+    said, unit = products(task, agent.config), agent.schedule.due(10**6)
+    counted = {TOKENIZER: said.tokenizer, MODEL: said.model, CONTROLLER: said.controller}
+    for module in [name for name, count in agent.schedule.counts(100).items() if count]:
+        if agent.frames is not None:
+            agent.frames.forget()
+        mine = unit._replace(module=module, epoch=1000)
+        rows = agent._drawn(mine)
+        with Products() as found:
+            agent._update(mine, rows)
+        assert 1 <= 2 * counted[module] / found.flops < 1.15, module  # frames drawn twice are encoded once
+    policy = agent.policy(1, 0, "explore")
+    seen = {key: np.zeros((1, *space.shape), space.dtype) for key, space in task.observation.spaces.items()}
+    with Products() as found:
+        policy.act(seen, np.ones(1, bool))
+    assert found.flops == pytest.approx(2 * said.decision, rel=0.01)
+
+
+def test_frames_keep_their_tokens_until_the_tokenizer_changes(seer):
+    agent = seer
+    frames, rows = agent.frames, np.array([5, 7, 5, 2000])
+    images = np.random.default_rng(0).integers(256, size=(4, 64, 64, 3), dtype=np.uint8)
+    images[2] = images[0]
+    asked = []
+
+    def encode(some):
+        asked.append(len(some))
+        return agent._encoded(some)
+
+    frames.forget()
+    found = frames.of(rows, images, encode)
+    assert torch.equal(found, agent._encoded(images))
+    other = built(IMAGE).frames
+    other.load_state_dict(frames.state_dict())
+    for each in (frames, other):
+        assert torch.equal(each.of(rows, np.zeros_like(images), encode), found)
+    assert asked == [3]  # each once, and never again
+    many = np.arange(3000, 3000 + CHUNK + 1)
+    chunks = []
+    frames.of(many, np.repeat(images[:1], len(many), 0), lambda some: chunks.append(len(some)) or found[:1])
+    assert chunks == [CHUNK, 1]
+    unit = agent.schedule.due(10**6)._replace(module=TOKENIZER)
+    agent._update(unit, agent._drawn(unit))
+    assert not frames.known.any()
+
+
+def test_an_update_that_can_never_be_drawn_is_said():
+    agent = played(VECTOR, steps=60, context=3, model_batch=60).agent
+    assert agent.progress() == ("world model: waiting for longer episodes", None)
+    assert agent.metrics() == {"epochs_waited": 2.0}
+    with pytest.raises(RuntimeError, match=r"no update of the world model yet after 60.*it needs 60 places.*4 obs"):
+        agent.finish()
+    played(VECTOR, steps=10, context=3).agent.finish()  # nothing was owed
+
+
 @pytest.mark.parametrize("module", ["tokenizer", "model", "controller"])
-def test_a_step_without_a_finite_gradient_changes_nothing(module):
-    agent = played(IMAGE, steps=60).agent
+def test_a_step_without_a_finite_gradient_changes_nothing(seer, module):
+    agent = seer
     updater, optimizer = agent.updater, agent.updater.optimizers[module]
     updater.skipped = {name: torch.zeros(()) for name in updater.skipped}
     held = [p for group in optimizer.param_groups for p in group["params"]]
@@ -338,10 +442,11 @@ def test_a_step_without_a_finite_gradient_changes_nothing(module):
     assert not difference(before, copied({"weights": held, "optimizer": optimizer.state_dict()}))
     with pytest.raises(Diverged, match=f"{PATIENCE} updates of the {module} in a row"):
         agent.metrics()
-    other = built(IMAGE)
-    other.load_state_dict(agent.state_dict())
+    other = Updater(agent.config, agent.networks, "cpu")
+    other.load_state_dict(updater.state_dict())
     with pytest.raises(Diverged):
-        other.metrics()
+        other.check()
+    updater.skipped = {name: torch.zeros(()) for name in updater.skipped}
 
 
 def test_a_finite_step_ends_the_count():
@@ -362,9 +467,9 @@ def test_means_leave_out_what_is_not_finite():
     assert means.take() == {}
 
 
-@pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
-def test_modules_train_apart(task):
-    agent = played(task, steps=60).agent
+@pytest.mark.parametrize("subject", ["mover", "seer"])
+def test_modules_train_apart(subject, request):
+    agent = request.getfixturevalue(subject)
     parts = dict(agent.networks.named_children())
     unit = agent.schedule.due(10**6)
     trained = {TOKENIZER: "tokenizers", MODEL: "world", CONTROLLER: "controller"}
