@@ -17,7 +17,15 @@ _FEW = tuple(f"dreamer.{name}" for name in ("batch=4", "length=8", "train_ratio=
 _BURST = ("tdmpc2.seed_steps=500", "tdmpc2.seed_episodes=1")  # half of the 1,000 decisions
 _EARLY = tuple(
     f"simulus.{name}"
-    for name in ("model_after=0", "controller_after=1", "epoch_steps=40", "controller_batch=4", "model_batch=4")
+    for name in (
+        "model_after=0",
+        "controller_after=1",
+        "epoch_steps=40",
+        "controller_batch=4",
+        "model_batch=4",
+        "model_updates=10",
+        "controller_updates=10",
+    )
 )
 _SEEING = (*_EARLY, "simulus.tokenizer_after=0", "simulus.tokenizer_updates=4", "simulus.epoch_steps=100")
 CASES = {

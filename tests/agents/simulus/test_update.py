@@ -13,9 +13,10 @@ from bench.agents.simulus.cost import products
 from bench.agents.simulus.frames import CHUNK
 from bench.agents.simulus.imagination import BATCHES, Contexts, Dreams, ReturnScale, losses, warmed
 from bench.agents.simulus.means import Means
+from bench.agents.simulus.optimizer import PATIENCE, AdamW, Group
 from bench.agents.simulus.priorities import UNSEEN, Priorities, drawn
 from bench.agents.simulus.schedule import CONTROLLER, MODEL, TOKENIZER, Schedule
-from bench.agents.simulus.update import PATIENCE, Networks, Updater, grouped
+from bench.agents.simulus.update import Networks, grouped
 from bench.agents.simulus.variants import VARIANTS
 from bench.agents.simulus.world import Memory, Segments
 from bench.benchmarks.products import Products
@@ -120,7 +121,7 @@ def test_each_member_learns_from_its_quarter_alone():
 
 def test_which_weights_decay():
     world = built(IMAGE).networks.world
-    decayed, free = ({id(parameter) for parameter in group["params"]} for group in grouped(world))
+    decayed, free = ({id(parameter) for parameter in group.parameters} for group in grouped(world, 0.1))
     names = {id(parameter): name for name, parameter in world.named_parameters()}
     assert decayed | free == names.keys()
     assert {names[each] for each in free if names[each].endswith("weight") and "norm" not in names[each]} >= {
@@ -427,34 +428,53 @@ def test_an_update_that_can_never_be_drawn_is_said():
     played(VECTOR, steps=10, context=3).agent.finish()  # nothing was owed
 
 
+def test_adamw_is_torchs():
+    chance = generator()
+    start = [torch.randn(3, 4, generator=chance), torch.randn(4, generator=chance)]
+    ours, theirs = ([part.clone().requires_grad_() for part in start] for _ in range(2))
+    optimizer = AdamW([Group(ours[:1], 0.1), Group(ours[1:], 0.0)], 1e-2, clip=0.5)
+    groups = [{"params": theirs[:1]}, {"params": theirs[1:], "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, 1e-2, weight_decay=0.1)
+    for scale in (1.0, 0.01, 3.0):
+        found = optimizer.step(sum((scale * p**2).sum() for p in ours))
+        reference.zero_grad()
+        sum((scale * p**2).sum() for p in theirs).backward()
+        norm = torch.nn.utils.clip_grad_norm_(theirs, 0.5)
+        reference.step()
+        assert torch.allclose(found["gradient_norm"], norm)
+        for one, other in zip(ours, theirs, strict=True):
+            assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_a_step_without_a_finite_gradient_changes_nothing():
+    weights = [torch.ones(3, requires_grad=True), torch.ones(2, requires_grad=True)]
+    optimizer, other = (AdamW([Group(weights[:1], 0.1), Group(weights[1:], 0.0)], 1e-2, clip=1.0) for _ in range(2))
+    optimizer.step(sum((p**2).sum() for p in weights))
+    before = copied({"weights": weights, "moments": optimizer.state_dict()["moments"], "steps": optimizer.steps})
+    for count in range(1, PATIENCE + 3):
+        found = optimizer.step((weights[0] * float("inf")).sum() + weights[1].sum())
+        assert found["skipped"] == 1
+        assert optimizer.skipped == min(count, PATIENCE)
+    after = {"weights": weights, "moments": optimizer.state_dict()["moments"], "steps": optimizer.steps}
+    assert not difference(before, copied(after))
+    other.load_state_dict(copied(optimizer.state_dict()))
+    assert not difference(copied(other.state_dict()), copied(optimizer.state_dict()))
+    other.step(sum((p**2).sum() for p in weights))
+    assert other.skipped == PATIENCE  # it stays until somebody has looked
+    other.skipped = torch.ones(())
+    other.step(sum((p**2).sum() for p in weights))
+    assert other.skipped == 0
+
+
 @pytest.mark.parametrize("module", ["tokenizer", "model", "controller"])
-def test_a_step_without_a_finite_gradient_changes_nothing(seer, module):
-    agent = seer
-    updater, optimizer = agent.updater, agent.updater.optimizers[module]
-    updater.skipped = {name: torch.zeros(()) for name in updater.skipped}
-    held = [p for group in optimizer.param_groups for p in group["params"]]
-    before = copied({"weights": held, "optimizer": optimizer.state_dict()})
-    for count in range(1, PATIENCE + 1):
-        updater.check()
-        report = updater._step(module, {"loss": sum((p * float("inf")).sum() for p in held)}, 1.0)
-        assert report[f"{module}_skipped"] == 1
-        assert updater.skipped[module] == count
-    assert not difference(before, copied({"weights": held, "optimizer": optimizer.state_dict()}))
+def test_too_many_skipped_updates_are_divergence(seer, module):
+    optimizer = seer.updater.optimizers[module]
+    optimizer.skipped = torch.tensor(PATIENCE - 1.0)
+    seer.metrics()
+    optimizer.skipped = torch.tensor(float(PATIENCE))
     with pytest.raises(Diverged, match=f"{PATIENCE} updates of the {module} in a row"):
-        agent.metrics()
-    other = Updater(agent.config, agent.networks, "cpu")
-    other.load_state_dict(updater.state_dict())
-    with pytest.raises(Diverged):
-        other.check()
-    updater.skipped = {name: torch.zeros(()) for name in updater.skipped}
-
-
-def test_a_finite_step_ends_the_count():
-    agent = played(VECTOR, steps=60).agent
-    (weight,) = (agent.networks.controller.actor.weight,)
-    agent.updater._step("controller", {"loss": (weight * float("nan")).sum()}, 1.0)
-    agent.updater._step("controller", {"loss": weight.sum()}, 1.0)
-    assert agent.updater.skipped["controller"] == 0
+        seer.metrics()
+    optimizer.skipped = torch.zeros(())
 
 
 def test_means_leave_out_what_is_not_finite():
@@ -486,10 +506,9 @@ def test_the_first_epochs_train_the_critic_alone():
     agent = played(VECTOR, steps=60).agent
     contexts = agent.contexts(agent.rows(agent.config.burn_in, 0)[: agent.config.controller_batch])
     net = agent.networks.controller
-    agent.updater.optimizers["controller"].param_groups[0]["weight_decay"] = 0.0
     fresh = Networks(agent.config, VECTOR).controller
     net.load_state_dict(fresh.state_dict())
-    agent.updater.optimizers["controller"].state.clear()
+    agent.updater.optimizers["controller"] = AdamW([Group(list(net.parameters()), 0.0)], 1e-3, clip=1.0)
     agent.updater.controller(contexts, 1.0, False, agent.generator)
     assert torch.equal(net.actor.weight, fresh.actor.weight)
     assert not torch.equal(net.critic.linear.weight, fresh.critic.linear.weight)
