@@ -58,7 +58,7 @@ REFUSED = {
     "a share beyond all": (VECTOR, {"prioritised": 1.5}, ["prioritised from 0 to 1, not 1.5"]),
     "a burn-in before the start": (VECTOR, {"burn_in": -1}, ["burn_in at least 0, not -1"]),
     "no memory": (VECTOR, {"memory_min": 0.0}, ["memory_min=0"]),
-    "memory upside down": (VECTOR, {"memory_min": 9.0}, ["memory_min=9", "memory_max=2"]),
+    "memory upside down": (VECTOR, {"memory_min": 9.0, "memory_max": 2.0}, ["memory_min=9", "memory_max=2"]),
     "several environments": (VECTOR, {"length": 5, "collection.envs": 2}, ["collection.envs=2"]),
     "a perceptual net that is not there": (IMAGE, {"lpips": "nowhere"}, ["'nowhere'", "lacks vgg16-397923af.pth"]),
     "dreams before there is a model": (VECTOR, {"length": 5, "controller_after": 0}, ["controller_after=0"]),
