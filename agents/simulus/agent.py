@@ -6,14 +6,16 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
+from bench.agents.api import Agent, Mode, Policy, State, Step, Task
 from bench.agents.common.replay import SequenceReplay, Sequences
 from bench.agents.simulus.config import SimulusConfig
+from bench.agents.simulus.frames import FrameTokens
 from bench.agents.simulus.imagination import Contexts
+from bench.agents.simulus.means import Means
 from bench.agents.simulus.media import videos
 from bench.agents.simulus.policy import SimulusPolicy
 from bench.agents.simulus.priorities import Priorities, drawn
-from bench.agents.simulus.schedule import MODEL, TOKENIZER, Schedule, Unit
+from bench.agents.simulus.schedule import CONTROLLER, MODEL, TOKENIZER, Schedule, Unit
 from bench.agents.simulus.update import Networks, Updater
 from bench.agents.simulus.world import Segments
 from bench.agents.simulus.world_model import SimulusWorldModel
@@ -34,12 +36,13 @@ class Simulus(Agent):
             torch.manual_seed(seed)
             self.networks = Networks(config, task).to(device)
         self.updater = Updater(config, self.networks, device)
-        self.schedule = Schedule(config, self.networks.tokenizers.image is not None)
+        pixels = self.networks.tokenizers.layout.pixels
+        self.frames = FrameTokens(pixels, device) if pixels else None
+        self.schedule = Schedule(config, pixels > 0)
         self.world_model = SimulusWorldModel(self.networks, config)
         self.agent_steps = 0
         self.updates = 0  # of the world model
-        self.sums: dict[str, Tensor] = {}  # of what was reported since the last `metrics`
-        self.counts: dict[str, int] = {}
+        self.means = Means(device)  # since the last `metrics`
 
     def policy(self, envs: int, seed: int, mode: Mode) -> Policy:
         return SimulusPolicy(self, envs, seed, mode)
@@ -49,41 +52,65 @@ class Simulus(Agent):
         self.agent_steps += len(step.reward)
 
     def finish(self) -> None:
-        self.schedule.late = self.config.late_epochs
+        """RuntimeError where an update was owed that the replay never had enough for."""
+        if waiting := self.waiting():
+            raise RuntimeError(waiting)
+        self.schedule.finish(self.agent_steps)
 
     def learn(self) -> bool:
         """One update of the module whose turn it is, as soon as there is enough to draw its batch from."""
         unit = self.schedule.due(self.agent_steps)
-        report = None if unit is None else self._update(unit)
-        if unit is None or report is None:
+        rows = None if unit is None else self._drawn(unit)
+        if unit is None or rows is None:
             return False
+        self.means.add(self._update(unit, rows))
         self.schedule.did(unit)
-        for name, value in report.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-            self.counts[name] = self.counts.get(name, 0) + 1
         return True
 
-    def _update(self, unit: Unit) -> dict[str, Tensor] | None:
-        """What the update reports; None where the replay is too short for it yet."""
+    def _drawn(self, unit: Unit) -> np.ndarray | None:
+        """int64 [B]: rows that the update's batch opens at; None where the replay is too short for it yet."""
         config = self.config
         if unit.module == TOKENIZER:
-            frames = self.replay.sample(self.rng, config.tokenizer_batch, 1).observation["image"][:, 0]
-            return self.updater.tokenizer(self.tensors({"image": frames})["image"])
+            return self.replay.draw(self.rng, config.tokenizer_batch, 1)[:, 1]
+        rows = self._open_to(unit.module)
+        if unit.module == CONTROLLER:
+            return rows[self.rng.integers(len(rows), size=config.controller_batch)] if len(rows) else None
+        if len(rows) < config.model_batch:
+            return None
+        return rows[drawn(self.rng, self.priorities.of(rows), config.model_batch, config.prioritised)]
+
+    def _open_to(self, module: str) -> np.ndarray:
+        return self.rows(0, self.config.length) if module == MODEL else self.rows(self.config.burn_in, 0)
+
+    def _update(self, unit: Unit, rows: np.ndarray) -> dict[str, Tensor]:
+        """What the update on the batch that opens at `rows` reports. Never waits for the device."""
+        if unit.module == TOKENIZER:
+            assert self.frames is not None
+            self.frames.forget()
+            image = self._window(rows, 1).observation["image"][:, 0]
+            return self.updater.tokenizer(self.tensors({"image": image})["image"])
         if unit.module == MODEL:
-            rows = self.rows(0, config.length)
-            if len(rows) < config.model_batch:
-                return None
-            rows = rows[drawn(self.rng, self.priorities.of(rows), config.model_batch, config.prioritised)]
-            report, priority = self.updater.model(self.segments(rows), self.generator)
-            self.priorities.write(rows, priority.cpu().numpy())
+            report, errors = self.updater.model(self.segments(rows), self.generator)
+            self.priorities.note(rows, errors)
             self.updates += 1
             return report
-        rows = self.rows(config.burn_in, 0)
-        if not len(rows):
-            return None
-        contexts = self.contexts(rows[self.rng.integers(len(rows), size=config.controller_batch)])
-        intrinsic = config.intrinsic if config.late_bonus or not unit.late else 0.0
-        return self.updater.controller(contexts, intrinsic, self.schedule.actor_trains(unit), self.generator)
+        intrinsic = self.config.intrinsic if self.config.final_bonus or not unit.final else 0.0
+        return self.updater.controller(self.contexts(rows), intrinsic, self.schedule.actor_trains(unit), self.generator)
+
+    def waiting(self) -> str:
+        """A sentence, where the update owed cannot be done with what was seen so far; else nothing."""
+        unit, config = self.schedule.due(self.agent_steps), self.config
+        if unit is None or unit.module == TOKENIZER:
+            return ""
+        needed = config.model_batch if unit.module == MODEL else 1
+        found = len(self._open_to(unit.module))
+        if found >= needed:
+            return ""
+        return (
+            f"simulus: no update of the {unit.module} yet after {self.agent_steps} decisions: it needs {needed} places "
+            f"with context + 1 = {config.context + 1} observations of one episode in a row, and {found} were seen; "
+            f"take a smaller context, or longer episodes"
+        )
 
     def rows(self, before: int, length: int) -> np.ndarray:
         """int64 [N]: rows that open `context` + 1 rows of one episode, with so many rows before them and `length` from
@@ -113,23 +140,36 @@ class Simulus(Agent):
     def _tokens(self, window: Sequences) -> Tensor:
         """int64 [B, L, K]."""
         flat = {key: value.reshape(-1, *value.shape[2:]) for key, value in window.observation.items()}
-        return self.networks.tokenizers.observed(self.tensors(flat)).unflatten(0, window.reward.shape)
+        if self.frames is None:
+            tokens = self.networks.tokenizers.observed(self.tensors(flat))
+        else:
+            images = flat.pop("image")
+            tokens = self.frames.of(window.ids[..., 1].ravel(), images, self._encoded)
+            if flat:
+                tokens = torch.cat([tokens, self.networks.tokenizers.numbered(self.tensors(flat))], dim=1)
+        return tokens.unflatten(0, window.reward.shape)
+
+    def _encoded(self, images: np.ndarray) -> Tensor:
+        assert self.networks.tokenizers.image is not None
+        return self.networks.tokenizers.image.tokens(self.tensors({"image": images})["image"])
 
     def tensors(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
         return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
 
     def progress(self) -> tuple[str, float | None]:
         unit = self.schedule.due(self.agent_steps)
-        return ("collect" if unit is None else unit.module), None
+        if unit is None:
+            return "collect", None
+        if self.schedule.behind(self.agent_steps) > 1:
+            return f"{unit.module}: waiting for longer episodes", None
+        return unit.module, self.schedule.final_fraction()
 
     def metrics(self) -> dict[str, float]:
-        if not self.sums:
-            return {}
-        sums = torch.stack(list(self.sums.values())).tolist()
-        means = {name: value / self.counts[name] for name, value in zip(self.sums, sums, strict=True)}
-        self.sums, self.counts = {}, {}
-        if strange := {name: mean for name, mean in means.items() if not np.isfinite(mean)}:
-            raise Diverged(f"simulus: means up to update {self.updates} are {strange}")
+        """`epochs_waited`: since the oldest update owed, which the replay is still too short for."""
+        self.updater.check()
+        means = self.means.take()
+        if waited := self.schedule.behind(self.agent_steps):
+            means["epochs_waited"] = float(waited)
         return means
 
     def media(self) -> dict[str, np.ndarray]:
@@ -145,8 +185,8 @@ class Simulus(Agent):
             "generator": self.generator.get_state(),
             "agent_steps": self.agent_steps,
             "updates": self.updates,
-            "sums": dict(self.sums),
-            "counts": dict(self.counts),
+            "means": self.means.state_dict(),
+            "frames": None if self.frames is None else self.frames.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -157,5 +197,6 @@ class Simulus(Agent):
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(state["generator"].cpu())
         self.agent_steps, self.updates = state["agent_steps"], state["updates"]
-        self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
-        self.counts = dict(state["counts"])
+        self.means.load_state_dict(state["means"])
+        if self.frames is not None:
+            self.frames.load_state_dict(state["frames"])

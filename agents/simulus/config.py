@@ -55,7 +55,7 @@ class SimulusConfig(AgentConfig):
 
     # Loop, in epochs of `epoch_steps` decisions
     epoch_steps: int = 200  # decisions per epoch
-    late_epochs: int = 100  # epochs of training after the last decision
+    final_epochs: int = 100  # epochs of training after the last decision
     tokenizer_after: int = 5  # epochs before the tokenizer trains
     model_after: int = 25  # epochs before the world model trains
     controller_after: int = 50  # epochs before the controller trains
@@ -70,7 +70,7 @@ class SimulusConfig(AgentConfig):
     burn_in_actions: bool = True  # P4: the LSTM sees the actions of its burn-in
     aligned_context: bool = True  # P5: the model's context ends at the observation the policy sees
     executed_action: bool = True  # P6: the LSTM sees the executed action, not the one a random one replaced
-    late_bonus: bool = False  # P9: the intrinsic reward goes on when nothing is collected any more
+    final_bonus: bool = False  # P9: the intrinsic reward goes on when nothing is collected any more
     batch_norm: bool = False  # P10: the decoder opens with BatchNorm instead of GroupNorm
 
     # Perceptual term of the tokenizer's loss

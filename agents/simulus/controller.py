@@ -9,9 +9,11 @@ from typing import NamedTuple
 import torch
 from gymnasium import spaces
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
 from bench.agents.api import Task
 from bench.agents.common.categorical import draw, entropy
+from bench.agents.common.layers import NormedLinear
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.hlgauss import HLGauss
 from bench.agents.simulus.tokenizers import Tokenizers
@@ -37,10 +39,7 @@ class Body(nn.Module):
             convolutions += [nn.Conv2d(a, b, 3, padding=1), nn.SiLU()]
         self.convolutions = nn.Sequential(*convolutions)
         fused = [sizes[-1] * prod(layout.grid) + layout.numbers, *config.fuser]
-        layers: list[nn.Module] = []
-        for a, b in pairwise(fused):
-            layers += [nn.Linear(a, b), nn.LayerNorm(b), nn.SiLU()]
-        self.fuser = nn.Sequential(*layers)
+        self.fuser = nn.Sequential(*(NormedLinear(a, b, functional.silu) for a, b in pairwise(fused)))
         self.lstm = nn.LSTMCell(fused[-1], config.lstm)
         self.embed_action = (
             nn.Embedding(int(task.action.n), fused[-1])

@@ -9,21 +9,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.agents.common.categorical import entropy
-from bench.agents.common.layers import EnsembleLinear
+from bench.agents.common.layers import EnsembleLinear, NormedLinear
 
 
 class TokenHead(nn.Sequential):
     """Logits [..., V] of a modality's tokens."""
 
     def __init__(self, width: int, words: int):
-        super().__init__(nn.Linear(width, 2 * width), nn.LayerNorm(2 * width), nn.SiLU(), nn.Linear(2 * width, words))
+        super().__init__(NormedLinear(width, 2 * width, functional.silu), nn.Linear(2 * width, words))
 
 
 class EndHead(nn.Sequential):
     """Logits [..., 2]: goes on, ends."""
 
     def __init__(self, width: int):
-        super().__init__(nn.Linear(width, width), nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, 2))
+        super().__init__(NormedLinear(width, width, functional.silu), nn.Linear(width, 2))
 
 
 class Ensemble(nn.Module):

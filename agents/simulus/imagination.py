@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench.agents.api import State
+from bench.agents.common.percentiles import percentiles
 from bench.agents.common.returns import lambda_returns
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.controller import Controller, log_probability, mean_entropy, sampled
@@ -49,8 +50,8 @@ class ReturnScale:
         """Take in a batch's returns and give the scale, 0-d."""
         self.returns[self.count % BATCHES] = returns.flatten()
         self.count += 1
-        ordered = self.returns[: self.count].flatten().sort().values
-        return (0.5 * (_quantile(ordered, HIGH) - _quantile(ordered, LOW))).clamp(min=1)
+        low, high = percentiles(self.returns[: self.count], LOW, HIGH)
+        return (0.5 * (high - low)).clamp(min=1)
 
     def state_dict(self) -> State:
         return {"returns": self.returns[: self.count].clone(), "count": self.count}
@@ -58,13 +59,6 @@ class ReturnScale:
     def load_state_dict(self, state: State) -> None:
         self.count = state["count"]
         self.returns[: self.count] = state["returns"].to(self.returns)
-
-
-def _quantile(ordered: Tensor, share: float) -> Tensor:
-    """Linear between neighbours."""
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    return torch.lerp(ordered[below], ordered[min(below + 1, len(ordered) - 1)], place - below)
 
 
 @torch.no_grad()

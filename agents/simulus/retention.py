@@ -1,4 +1,7 @@
-"""Multi-scale retention: one function for its parallel, chunkwise and recurrent forms, and the layer around it.
+"""Multi-scale retention, and the layer around it.
+
+`read` and `carry` are its parallel form over a whole sequence, its chunkwise form over chunks in turn, and its
+recurrent form token by token.
 
 All heads' decays are in units of blocks (the tokens of one decision). Positions are absolute token numbers; scores
 depend on their differences only.
@@ -64,15 +67,6 @@ def read(q: Tensor, k: Tensor, v: Tensor, powers: Powers, state: Tensor | None =
     """What the queries of a chunk find in it and in the state before it: [..., h, n, e]."""
     own = (q @ k.transpose(-1, -2) * powers.between) @ v
     return own if state is None else own + (q * powers.since) @ state
-
-
-def retention(q: Tensor, k: Tensor, v: Tensor, decay: Decays, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Outputs [..., h, n, e] of a chunk and the state after it.
-
-    Over the whole sequence it is the parallel form, over chunks in turn the chunkwise, token by token the recurrent.
-    """
-    powers = decay.over(q.shape[-2], q)
-    return read(q, k, v, powers, state), carry(k, v, powers, state)
 
 
 class Angles(NamedTuple):

@@ -16,7 +16,7 @@ class Unit(NamedTuple):
     module: str
     epoch: int  # from 1
     number: int  # of the update in its epoch, over all modules
-    late: bool  # nothing is collected in its epoch
+    final: bool  # nothing is collected in its epoch
 
 
 class Schedule:
@@ -25,7 +25,7 @@ class Schedule:
     def __init__(self, config: SimulusConfig, images: bool):
         self.config, self.images = config, images
         self.epoch, self.done = 1, 0  # updates done in that epoch
-        self.late = 0  # epochs owed after the last collected one
+        self.final = self.collected = 0  # epochs owed after the last decision; those before it
 
     def counts(self, epoch: int) -> dict[str, int]:
         """Updates of each module in an epoch."""
@@ -40,7 +40,7 @@ class Schedule:
         """The next update owed after so many decisions. Changes nothing: `did` does."""
         collected = agent_steps // self.config.epoch_steps
         epoch, number = self.epoch, self.done
-        while epoch <= collected + self.late:
+        while epoch <= collected + self.final:
             before = 0
             for module, count in self.counts(epoch).items():
                 if number < before + count:
@@ -48,6 +48,23 @@ class Schedule:
                 before += count
             epoch, number = epoch + 1, 0
         return None
+
+    def behind(self, agent_steps: int) -> int:
+        """Epochs collected since the one whose update is owed: more than 0 only while nothing can be drawn for it."""
+        unit = self.due(agent_steps)
+        return 0 if unit is None else max(0, agent_steps // self.config.epoch_steps - unit.epoch)
+
+    def finish(self, agent_steps: int) -> None:
+        """Nothing more is collected: from now on the final epochs are owed."""
+        self.final, self.collected = self.config.final_epochs, agent_steps // self.config.epoch_steps
+
+    def final_fraction(self) -> float | None:
+        """How much of the final epochs is done; None before them."""
+        updates = [sum(self.counts(self.collected + 1 + number).values()) for number in range(self.final)]
+        if not sum(updates):
+            return None
+        over = self.epoch - self.collected - 1  # of them, those behind us
+        return 0.0 if over < 0 else (sum(updates[:over]) + self.done) / sum(updates)
 
     def did(self, unit: Unit) -> None:
         self.epoch, self.done = unit.epoch, unit.number + 1
@@ -57,7 +74,8 @@ class Schedule:
         return unit.epoch > self.config.controller_after + self.config.critic_epochs
 
     def state_dict(self) -> State:
-        return {"epoch": self.epoch, "done": self.done, "late": self.late}
+        return {"epoch": self.epoch, "done": self.done, "final": self.final, "collected": self.collected}
 
     def load_state_dict(self, state: State) -> None:
-        self.epoch, self.done, self.late = state["epoch"], state["done"], state["late"]
+        self.epoch, self.done = state["epoch"], state["done"]
+        self.final, self.collected = state["final"], state["collected"]

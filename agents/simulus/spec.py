@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from bench.agents.api import AgentSpec, Cost, Scale, Task
+from bench.agents.api import AgentSpec, Scale, Task
 from bench.agents.common.config import merge
-from bench.agents.common.cost import TORCH_PROCESS, row_bytes
 from bench.agents.simulus.config import SimulusConfig
+from bench.agents.simulus.cost import PIXELS_PER_TOKEN, cost
 from bench.agents.simulus.variants import IMAGES, PROTOCOLS, SCALES, STATES, VARIANTS, VECTORS
 
-PIXELS_PER_TOKEN = 8  # along each side
 GROUPS = 8  # of the tokenizer's norms
+AT_LEAST_ONE = dict.fromkeys(
+    (
+        "layers", "heads", "width", "context", "model_batch", "lstm", "controller_batch", "epoch_steps", "replay",
+    ),
+    (1, inf),
+)  # fmt: skip
+IMAGES_AT_LEAST_ONE = dict.fromkeys(("tokenizer_width", "tokenizer_batch", "codes"), (1, inf))
+RANGES = {
+    "members": (2, inf),  # fewer cannot disagree
+    "prioritised": (0, 1),
+    "dropout": (0, 0.99),
+    "burn_in": (0, inf),
+    "discount": (0, 1),
+    "lambda_": (0, 1),
+    "epsilon": (0, 1),
+    "temperature": (0.01, inf),
+    "entropy_scale": (0, inf),
+    "final_epochs": (0, inf),
+    "tokenizer_after": (0, inf),
+    "model_after": (0, inf),
+    "controller_after": (0, inf),
+    "critic_epochs": (0, inf),
+    "tokenizer_updates": (0, inf),
+    "model_updates": (0, inf),
+    "controller_updates": (0, inf),
+}
 LPIPS_FILES = ("vgg16-397923af.pth", "vgg.pth")
 
 
@@ -28,7 +53,33 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> SimulusCo
 
 
 def supports(task: Task, config: SimulusConfig) -> str | None:
-    return _unseen(task) or _sizes(config) or _counts(task, config) or _files(task, config)
+    return (
+        _nonsense(task, config)
+        or _unseen(task)
+        or _sizes(task, config)
+        or _counts(task, config)
+        or _files(task, config)
+    )
+
+
+def _nonsense(task: Task, config: SimulusConfig) -> str | None:
+    """Whether every number is in its range."""
+    ranges = {**AT_LEAST_ONE, **RANGES, **(IMAGES_AT_LEAST_ONE if "image" in task.observation.spaces else {})}
+    for name, (least, most) in ranges.items():
+        value = getattr(config, name)
+        if not least <= value <= most:
+            wanted = f"at least {least:g}" if most == inf else f"from {least:g} to {most:g}"
+            return f"simulus needs {name} {wanted}, not {value}"
+    if config.memory_min <= 0 or config.memory_max < config.memory_min:
+        return (
+            f"memory_min={config.memory_min} and memory_max={config.memory_max} are the quickest and the slowest "
+            f"head's spans, in decisions: the first is more than 0 and the second no less"
+        )
+    if min(config.fuser, default=1) < 1 or min(config.channels, default=1) < 1:
+        return f"widths are at least 1: fuser={config.fuser}, channels={config.channels}"
+    if "image" in task.observation.spaces and not config.channels:
+        return "channels=() leaves the controller no convolution: name at least one width"
+    return None
 
 
 def _unseen(task: Task) -> str | None:
@@ -51,10 +102,10 @@ def _unseen(task: Task) -> str | None:
     return None
 
 
-def _sizes(config: SimulusConfig) -> str | None:
+def _sizes(task: Task, config: SimulusConfig) -> str | None:
     if config.width % config.heads or config.width // config.heads % 2:
         return f"simulus needs heads of an even size: width={config.width} and heads={config.heads} give none"
-    if config.tokenizer_width % GROUPS or config.width % GROUPS:
+    if "image" in task.observation.spaces and (config.tokenizer_width % GROUPS or config.width % GROUPS):
         return (
             f"simulus normalises channels in {GROUPS} groups: tokenizer_width={config.tokenizer_width} or "
             f"width={config.width} is no multiple"
@@ -64,8 +115,6 @@ def _sizes(config: SimulusConfig) -> str | None:
             f"every member of the ensemble learns from its share of a batch: model_batch={config.model_batch} is no "
             f"multiple of members={config.members}"
         )
-    if config.members < 2:
-        return f"an ensemble of members={config.members} cannot disagree: take at least 2"
     return None
 
 
@@ -96,46 +145,6 @@ def _files(task: Task, config: SimulusConfig) -> str | None:
     if (task.observation.spaces["image"].shape or ())[-1] != 3:
         return f"LPIPS compares pictures of three colours, and those of {task.id} have another number"
     return None
-
-
-def cost(task: Task, config: SimulusConfig) -> Cost:
-    """Products of the layers, two FLOPs each; a backward pass counts as two forward ones."""
-    d = config.width
-    image = task.observation.spaces.get("image")
-    numbers = sum(spaces.flatdim(space) for key, space in task.observation.spaces.items() if key != "image")
-    acted = 1 if isinstance(task.action, spaces.Discrete) else spaces.flatdim(task.action)
-    pixels = frame = 0
-    if image is not None and image.shape is not None:
-        pixels = prod(side // PIXELS_PER_TOKEN for side in image.shape[:2])
-        c = config.tokenizer_width
-        frame = pixels * 9 * (64 * image.shape[2] * c + 16 * 2 * c * c + 4 * 8 * c * c + 32 * c * c + 8 * c * d)
-        frame += pixels * config.codes * d  # the nearest code
-    observed = pixels + numbers
-    layer = 13 * d * d + 3 * d * (observed + acted) // 2 + 2 * d * d // config.heads  # per token
-    head = 2 * d * d
-    words = (pixels * config.codes + numbers * 125) // observed
-    token = head + 2 * d * words  # of a token head, per slot
-    ahead = config.layers * layer * (2 * observed + acted)  # per decision: real tokens and predictions
-    model = config.model_batch * config.length * (3 * (ahead + 2 * observed * token) + frame)
-    bodies = 2 if config.separate else 1
-    size = config.fuser[-1] if config.fuser else numbers
-    inputs = config.channels[-1] * pixels + numbers if pixels else numbers
-    convolutions = pixels * 9 * (d * config.channels[0] + config.channels[0] * config.channels[-1]) if pixels else 0
-    mind = bodies * (convolutions + inputs * size + 8 * config.lstm * (size + config.lstm))
-    horizon = config.length - config.context
-    dream = config.burn_in * (mind + frame) + horizon * (ahead + observed * (1 + config.members) * token + 3 * mind)
-    tokenizer = config.tokenizer_batch * 6 * frame if pixels else 0
-    epoch = (
-        config.tokenizer_updates * tokenizer
-        + config.model_updates * model
-        + config.controller_updates * config.controller_batch * dream
-    )
-    flops = 2 * (epoch / config.epoch_steps + mind + frame)
-    tokens = config.model_batch * config.length * (2 * observed + acted)
-    memory = TORCH_PROCESS + 4 * (
-        config.layers * 20 * d * tokens + 6 * config.members * observed * words * config.model_batch
-    )
-    return Cost(flops, memory, row_bytes(task) + 4, config.replay)
 
 
 spec = AgentSpec(

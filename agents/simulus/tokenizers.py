@@ -84,12 +84,13 @@ class Tokenizers(nn.Module):
     @torch.no_grad()
     def observed(self, observation: dict[str, Tensor]) -> Tensor:
         """int64 [N, K] of observations {key: [N, ...]}."""
-        parts = []
-        if self.image is not None:
-            parts.append(self.image.tokens(observation["image"]))
-        for key in self.layout.vectors:
-            parts.append(self.levels.tokens(observation[key].float()).flatten(1))
-        return torch.cat(parts, dim=1)
+        numbers = self.numbered(observation)
+        return numbers if self.image is None else torch.cat([self.image.tokens(observation["image"]), numbers], dim=1)
+
+    def numbered(self, observation: dict[str, Tensor]) -> Tensor:
+        """int64 [N, numbers] of the vectors among observations {key: [N, ...]}."""
+        parts = [self.levels.tokens(observation[key].float()).flatten(1) for key in self.layout.vectors]
+        return torch.cat(parts, dim=1) if parts else next(iter(observation.values())).new_zeros(0).long()
 
     def acted(self, action: Tensor) -> Tensor:
         """int64 [..., A] of actions int64 [...] or float32 [..., A]."""

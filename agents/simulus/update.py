@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
-from bench.agents.api import State, Task
+from bench.agents.api import Diverged, State, Task
 from bench.agents.simulus import image, imagination
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.controller import Controller
 from bench.agents.simulus.imagination import Contexts, ReturnScale, dream
+from bench.agents.simulus.optimizer import PATIENCE, AdamW, Group
 from bench.agents.simulus.perceptual import LPIPS, load
 from bench.agents.simulus.tokenizers import Tokenizers
 from bench.agents.simulus.world import Segments, World
@@ -36,14 +34,16 @@ class Updater:
     def __init__(self, config: SimulusConfig, networks: Networks, device: str):
         self.config, self.networks = config, networks
         self.perceptual: LPIPS | None = None
-        self.optimizers: dict[str, torch.optim.AdamW] = {}
+        self.optimizers: dict[str, AdamW] = {}
         if networks.tokenizers.image is not None:
             self.perceptual = load(config.lpips).to(device) if config.lpips else None
-            groups = [{"params": list(networks.tokenizers.parameters())}]
-            self.optimizers["tokenizer"] = _adamw(groups, config.tokenizer_rate, config.tokenizer_decay)
-        self.optimizers["model"] = _adamw(grouped(networks.world), config.model_rate, config.model_decay)
-        groups = [{"params": list(networks.controller.parameters())}]
-        self.optimizers["controller"] = _adamw(groups, config.controller_rate, config.controller_decay)
+            groups = [Group(list(networks.tokenizers.parameters()), config.tokenizer_decay)]
+            self.optimizers["tokenizer"] = AdamW(groups, config.tokenizer_rate, config.tokenizer_clip)
+        self.optimizers["model"] = AdamW(
+            grouped(networks.world, config.model_decay), config.model_rate, config.model_clip
+        )
+        groups = [Group(list(networks.controller.parameters()), config.controller_decay)]
+        self.optimizers["controller"] = AdamW(groups, config.controller_rate, config.controller_clip)
         self.scale = ReturnScale((config.length - config.context) * config.controller_batch, device)
 
     def tokenizer(self, images: Tensor) -> Report:
@@ -54,16 +54,14 @@ class Updater:
         coded = net(images)
         net.decoder.eval()
         terms = image.losses(coded, images, self.perceptual)
-        norm = self._step("tokenizer", terms, self.config.tokenizer_clip)
-        return {**_reported("tokenizer", terms), "tokenizer_gradient_norm": norm}
+        return self._step("tokenizer", terms)
 
     def model(self, segments: Segments, generator: Generator) -> tuple[Report, Tensor]:
         """On segments; also their new priorities [B]."""
         world = self.networks.world
         terms, priority = world.losses(segments, self.networks.tokenizers.codes, generator)
-        norm = self._step("model", terms, self.config.model_clip)
-        outside = world.reward.outside(segments.reward).float()
-        return {**_reported("model", terms), "model_gradient_norm": norm, "rewards_outside": outside}, priority
+        report = self._step("model", terms)
+        return {**report, "rewards_outside": world.reward.outside(segments.reward).float()}, priority
 
     def controller(self, contexts: Contexts, intrinsic: float, actor: bool, generator: Generator) -> Report:
         """In dreams from contexts. `actor`: False trains the critic alone."""
@@ -72,17 +70,20 @@ class Updater:
         terms, report = imagination.losses(dreams, net.controller, self.scale, config)
         if not actor:
             terms = {name: term if name == "critic" else 0 * term for name, term in terms.items()}
-        norm = self._step("controller", terms, config.controller_clip)
-        return {**_reported("controller", terms), **report, "controller_gradient_norm": norm}
+        return {**self._step("controller", terms), **report}
 
-    def _step(self, name: str, terms: Report, clip: float) -> Tensor:
-        """Minimise the sum of the terms; the gradient's norm before it was clipped."""
-        optimizer = self.optimizers[name]
-        optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
-        norm = clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
-        optimizer.step()
-        return norm
+    def _step(self, name: str, terms: Report) -> Report:
+        """Minimise the sum of the terms, and report them."""
+        found = self.optimizers[name].step(torch.stack(list(terms.values())).sum())
+        losses = {f"{name}_{term}_loss": value.detach() for term, value in terms.items()}
+        return {**losses, **{f"{name}_{key}": value for key, value in found.items()}}
+
+    def check(self) -> None:
+        """Diverged where a module skipped too many updates in a row. Waits for the device."""
+        counts = torch.stack([optimizer.skipped for optimizer in self.optimizers.values()]).tolist()
+        for name, count in zip(self.optimizers, counts, strict=True):
+            if count >= PATIENCE:
+                raise Diverged(f"simulus: {PATIENCE} updates of the {name} in a row had gradients that are not finite")
 
     def state_dict(self) -> State:
         optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
@@ -94,7 +95,7 @@ class Updater:
         self.scale.load_state_dict(state["scale"])
 
 
-def grouped(world: World) -> list[dict[str, Any]]:
+def grouped(world: World, decay: float) -> list[Group]:
     """The parameters by whether their weight decays: that of matrices does; norms, biases and embeddings have none."""
     decayed: list[Tensor] = []
     free: list[Tensor] = []
@@ -102,12 +103,4 @@ def grouped(world: World) -> list[dict[str, Any]]:
         embeds = "embed" in name or "slots" in name
         norms = parameter.ndim < 2 or "norm" in name or name.endswith("bias")
         (free if embeds or norms else decayed).append(parameter)
-    return [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
-
-
-def _adamw(groups: list[dict[str, Any]], rate: float, decay: float) -> torch.optim.AdamW:
-    return torch.optim.AdamW(groups, rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, fused=True)
-
-
-def _reported(name: str, terms: Report) -> Report:
-    return {f"{name}_{term}_loss": value.detach() for term, value in terms.items()}
+    return [Group(decayed, decay), Group(free, 0.0)]

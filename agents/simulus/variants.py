@@ -13,7 +13,7 @@ VARIANTS: Mapping[str, Diff] = {
         "burn_in_actions": False,
         "aligned_context": False,
         "executed_action": False,
-        "late_bonus": True,
+        "final_bonus": True,
         "batch_norm": True,
     },
 }
@@ -32,7 +32,7 @@ VECTORS: Diff = {
     "separate": True,
     "epsilon": 0.0,
     "epoch_steps": 500,
-    "late_epochs": 0,
+    "final_epochs": 0,
     "model_after": 15,
     "model_updates": 300,
     "controller_after": 20,
@@ -48,6 +48,7 @@ PROTOCOLS: Mapping[str, Diff] = {
         "collection.max_frames": 20_000,
     },
     "dmc-state": {"intrinsic": 10.0},
+    "toy": {"intrinsic": 0.1, "discount": 0.95},  # our own: chance finds their rewards, and 40 to 60 decisions end them
 }
 
 _SMALL: Diff = {
@@ -95,25 +96,30 @@ IMAGES: Mapping[str, Diff] = {
         "tokenizer_updates": 20,
         "model_updates": 10,
         "controller_updates": 10,
-        "late_epochs": 2,
+        "final_epochs": 2,
     },
 }
 STATES: Mapping[str, Diff] = {
     "paper": {},
     "small": {},
-    "tiny": {
+    "tiny": {  # few episodes: heads of 32 numbers that forget within a decision copy values that they never saw before
         "heads": 2,
-        "width": 32,
+        "width": 64,
+        "memory_min": 1.0,
+        "memory_max": 1.0,
         "lstm": 64,
         "fuser": (64,),
-        "length": 12,
+        "length": 10,
+        "burn_in": 4,
         "model_rate": 2e-3,
+        "model_batch": 32,
         "controller_batch": 64,
-        "controller_rate": 2e-3,
-        "model_after": 2,
-        "controller_after": 4,
+        "controller_rate": 1e-3,
+        "entropy_scale": 3e-3,
+        "model_after": 5,
+        "controller_after": 30,
         "critic_epochs": 1,
-        "model_updates": 10,
-        "controller_updates": 10,
+        "model_updates": 24,
+        "controller_updates": 16,
     },
 }

@@ -92,12 +92,12 @@ class World(nn.Module):
         known[:, : self.context] = False
         count = known.sum().clamp(min=1) * self.layout.observed
         token, curious = y.new_zeros(batch, steps), y.new_zeros(())
-        targets, quarters = self.layout.split(segments.tokens), (self.members, batch // self.members)
+        targets, shares = self.layout.split(segments.tokens), (self.members, batch // self.members)
         for name, part in self.layout.split(y, dim=2).items():
             target = targets[name]
             token = token + _cross_entropy(self.token_heads[name](part), target).sum(-1)
-            own = self.ensembles[name](part.detach().unflatten(0, quarters).flatten(1, 3))  # each member, its quarter
-            error = _cross_entropy(own, target.unflatten(0, quarters).flatten(1))
+            own = self.ensembles[name](part.detach().unflatten(0, shares).flatten(1, 3))  # each, its own
+            error = _cross_entropy(own, target.unflatten(0, shares).flatten(1))
             curious = curious + (error.view(batch, steps, -1).sum(-1) * known).sum()
 
         happened = segments.there[:, :-1] & segments.there[:, 1:]

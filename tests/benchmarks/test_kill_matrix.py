@@ -18,8 +18,17 @@ _BURST = ("tdmpc2.seed_steps=500", "tdmpc2.seed_episodes=1")  # half of the 1,00
 _SOON = ("dcmpc.random_episodes=1",)  # half of the 1,000 decisions
 _EARLY = tuple(
     f"simulus.{name}"
-    for name in ("model_after=0", "controller_after=1", "epoch_steps=40", "controller_batch=4", "model_batch=4")
+    for name in (
+        "model_after=0",
+        "controller_after=1",
+        "epoch_steps=40",
+        "controller_batch=4",
+        "model_batch=4",
+        "model_updates=10",
+        "controller_updates=10",
+    )
 )
+_SEEING = (*_EARLY, "simulus.tokenizer_after=0", "simulus.tokenizer_updates=4", "simulus.epoch_steps=100")
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, ()),
@@ -32,6 +41,7 @@ CASES = {
     "dcmpc-control": ("dcmpc", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _SOON),
     "dreamer-pong": ("dreamer", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, _FEW),
     "simulus-toy": ("simulus", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _EARLY),
+    "simulus-pong": ("simulus", "atari/pong", Budget(4_000, 2_000, 1, 1), 150, _SEEING),
 }
 
 

@@ -24,7 +24,9 @@ def test_simulus_keeps_the_contract(task, tmp_path, monkeypatch):
     variant.write_text("".join(f"{name}: {value}\n" for name, value in fields.items()))
     units = []
     update = Simulus._update
-    monkeypatch.setattr(Simulus, "_update", lambda self, unit: units.append(unit.module) or update(self, unit))
+    monkeypatch.setattr(
+        Simulus, "_update", lambda self, unit, rows: units.append(unit.module) or update(self, unit, rows)
+    )
     results = list(conformance.run(f"simulus:{variant}", [task]))
     assert not [f"{result.name}: {result.reason}" for result in results if not result.ok]
     assert len(results) == 1 + len(conformance.CHECKS)
@@ -42,9 +44,21 @@ REFUSED = {
     "context and horizon beyond an episode": (VECTOR, {"length": 13}, ["length=13", "12 decisions"]),
     "no room to imagine": (VECTOR, {"length": 5, "context": 4}, ["length=5", "context=4"]),
     "a batch the ensemble cannot share": (VECTOR, {"length": 5, "model_batch": 6}, ["model_batch=6", "members=4"]),
-    "an ensemble of one": (VECTOR, {"length": 5, "members": 1}, ["members=1"]),
+    "an ensemble of one": (VECTOR, {"length": 5, "members": 1}, ["members at least 2, not 1"]),
     "heads of no size": (VECTOR, {"length": 5, "width": 40, "heads": 3}, ["width=40", "heads=3"]),
-    "channels the norms cannot group": (VECTOR, {"length": 5, "tokenizer_width": 12}, ["tokenizer_width=12"]),
+    "channels the norms cannot group": (IMAGE, {"tokenizer_width": 12}, ["tokenizer_width=12"]),
+    "no convolution": (IMAGE, {"channels": ()}, ["channels=()"]),
+    "no codes": (IMAGE, {"codes": 0}, ["codes at least 1, not 0"]),
+    "a width of nothing": (VECTOR, {"fuser": (0,)}, ["fuser=(0,)"]),
+    "epochs of nothing": (VECTOR, {"epoch_steps": 0}, ["epoch_steps at least 1, not 0"]),
+    "no layers": (VECTOR, {"layers": 0}, ["layers at least 1, not 0"]),
+    "an empty batch": (VECTOR, {"model_batch": 0}, ["model_batch at least 1, not 0"]),
+    "an empty batch of dreams": (VECTOR, {"controller_batch": 0}, ["controller_batch at least 1, not 0"]),
+    "an empty batch of frames": (IMAGE, {"tokenizer_batch": 0}, ["tokenizer_batch at least 1, not 0"]),
+    "a share beyond all": (VECTOR, {"prioritised": 1.5}, ["prioritised from 0 to 1, not 1.5"]),
+    "a burn-in before the start": (VECTOR, {"burn_in": -1}, ["burn_in at least 0, not -1"]),
+    "no memory": (VECTOR, {"memory_min": 0.0}, ["memory_min=0"]),
+    "memory upside down": (VECTOR, {"memory_min": 9.0, "memory_max": 2.0}, ["memory_min=9", "memory_max=2"]),
     "several environments": (VECTOR, {"length": 5, "collection.envs": 2}, ["collection.envs=2"]),
     "a perceptual net that is not there": (IMAGE, {"lpips": "nowhere"}, ["'nowhere'", "lacks vgg16-397923af.pth"]),
     "dreams before there is a model": (VECTOR, {"length": 5, "controller_after": 0}, ["controller_after=0"]),
@@ -56,6 +70,10 @@ def test_what_it_cannot_do_is_refused_with_the_reason(case):
     task, diff, words = REFUSED[case]
     said = entry.supports(task, config(task, **diff))
     assert said is not None and all(word in said for word in words), said
+
+
+def test_what_only_images_need_is_not_asked_of_vectors():
+    assert entry.supports(VECTOR, config(VECTOR, length=5, tokenizer_width=12, channels=(), codes=0)) is None
 
 
 def test_the_command_says_so_before_it_starts(tmp_path):
@@ -86,7 +104,7 @@ def test_tiny_keeps_every_module():
 def test_parity_is_what_the_readme_says():
     fixed, parity = config(atari(), "paper"), config(atari(), "paper", **entry.VARIANTS["parity"])
     changed = {name for name in vars(fixed) if getattr(fixed, name) != getattr(parity, name)}
-    switches = {"end_shift", "burn_in_actions", "aligned_context", "executed_action", "late_bonus", "batch_norm"}
+    switches = {"end_shift", "burn_in_actions", "aligned_context", "executed_action", "final_bonus", "batch_norm"}
     assert changed == switches
 
 

@@ -35,7 +35,22 @@ def test_parameters_are_as_many_as_published():
         task = walker()
         tokenizers = Tokenizers(config(task, "paper"), task)
         assert count(tokenizers) == 0
+        assert count(World(config(task, "paper"), tokenizers)) == 5_635_380  # published: 5.69 M, README
         assert count(Controller(config(task, "paper"), tokenizers, task)) == pytest.approx(2.56e6, abs=5e3)
+
+
+def test_an_atari_frame_is_8x8_codes_of_256_numbers():
+    task = atari()
+    with torch.device("meta"):
+        net = Tokenizers(config(task, "paper"), task).image
+        coded = net(torch.empty(2, 64, 64, 3, dtype=torch.uint8))
+    assert coded.encoded.shape == coded.nearest.shape == (2, 256, 8, 8)
+    assert coded.tokens.shape == (2, 8, 8)
+    assert coded.decoded.shape == (2, 3, 64, 64)
+    channels = [layer.out_channels for layer in net.encoder if isinstance(layer, torch.nn.Conv2d)]
+    assert channels == [64, 128, 256, 512, 256]
+    channels = [layer.out_channels for layer in net.decoder if isinstance(layer, torch.nn.Conv2d)]
+    assert channels == [512, 256, 128, 64, 3]
 
 
 def test_vector_levels():

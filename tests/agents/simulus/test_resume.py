@@ -10,8 +10,8 @@ from bench.tests.benchmarks.conftest import plan_run  # noqa: F401 - a fixture
 def test_killed_and_resumed_equals_undisturbed(plan_run):  # noqa: F811
     needed = ("model_batch", "controller_batch", "length", "burn_in", "model_after", "controller_after", "epoch_steps",
               "model_updates", "controller_updates", "lstm")  # fmt: skip
-    sets = ["simulus.late_epochs=1", *(f"simulus.{name}={SMALLEST[name]}" for name in needed)]
-    budget = Budget(60, 60, 1, 2)  # three epochs and a late one; killed in the middle of the third
+    sets = ["simulus.final_epochs=1", *(f"simulus.{name}={SMALLEST[name]}" for name in needed)]
+    budget = Budget(60, 60, 1, 2)  # three epochs and a final one; killed in the middle of the third
     reference, run = (plan_run("simulus", "toy/reach", budget, sets=sets) for _ in range(2))
     done = reference.go()
     assert done.returncode == 0, done.stderr

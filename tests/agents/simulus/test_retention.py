@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from bench.agents.simulus.retention import Decays, angles, decays, retention, rotated
+from bench.agents.simulus.retention import Decays, angles, carry, decays, read, rotated
 from bench.tests.agents.simulus.oracle import sequential, token
 from bench.tests.agents.simulus.subjects import generator, trunk
 
@@ -17,6 +17,12 @@ def parts(length: int, dtype: torch.dtype = torch.float32, size: int = 16) -> li
 
 
 ATARI = decays(4, 65, 4, 16)
+
+
+def retention(q, k, v, decay, state=None):
+    """A chunk's outputs, and the state after it."""
+    powers = decay.over(q.shape[-2], q)
+    return read(q, k, v, powers, state), carry(k, v, powers, state)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])

@@ -4,17 +4,37 @@ import numpy as np
 import pytest
 import torch
 
+from bench.agents.api import Diverged
 from bench.agents.common.hostsync import no_host_sync
+from bench.agents.common.tree import copied, difference
 from bench.agents.counter import TASKS
 from bench.agents.simulus.agent import Simulus
+from bench.agents.simulus.cost import products
+from bench.agents.simulus.frames import CHUNK
 from bench.agents.simulus.imagination import BATCHES, Contexts, Dreams, ReturnScale, losses, warmed
+from bench.agents.simulus.means import Means
+from bench.agents.simulus.optimizer import PATIENCE, AdamW, Group
 from bench.agents.simulus.priorities import UNSEEN, Priorities, drawn
 from bench.agents.simulus.schedule import CONTROLLER, MODEL, TOKENIZER, Schedule
 from bench.agents.simulus.update import Networks, grouped
-from bench.agents.simulus.world import Segments
+from bench.agents.simulus.variants import VARIANTS
+from bench.agents.simulus.world import Memory, Segments
+from bench.benchmarks.products import Products
 from bench.tests.agents.simulus.subjects import atari, built, config, generator, played, walker
 
 VECTOR, IMAGE = TASKS["counter/vector-box"], TASKS["counter/image-discrete"]
+
+
+@pytest.fixture(scope="module")
+def mover() -> Simulus:
+    """Has seen vectors, and learnt."""
+    return played(VECTOR, steps=60).agent
+
+
+@pytest.fixture(scope="module")
+def seer() -> Simulus:
+    """Has seen images, and learnt."""
+    return played(IMAGE, steps=60).agent
 
 
 def segments(agent: Simulus, seed: int = 0) -> Segments:
@@ -101,11 +121,11 @@ def test_each_member_learns_from_its_quarter_alone():
 
 def test_which_weights_decay():
     world = built(IMAGE).networks.world
-    decayed, free = ({id(parameter) for parameter in group["params"]} for group in grouped(world))
+    decayed, free = ({id(parameter) for parameter in group.parameters} for group in grouped(world, 0.1))
     names = {id(parameter): name for name, parameter in world.named_parameters()}
     assert decayed | free == names.keys()
     assert {names[each] for each in free if names[each].endswith("weight") and "norm" not in names[each]} >= {
-        "trunk.slots.weight", "embed_action.weight", "token_heads.image.1.weight", "end.1.weight",
+        "trunk.slots.weight", "embed_action.weight",
     }  # fmt: skip
     assert {names[each].rpartition(".")[2] for each in decayed} == {"weight"}
     assert len(decayed) == 7 * 2 + 2 + 2 + 2 + 2  # layers, and two matrices per head
@@ -128,13 +148,18 @@ def test_prioritised_draws():
         drawn(rng, np.zeros(3), 4, 0.3)
 
 
-def test_priorities_by_row():
-    priorities = Priorities()
-    assert (priorities.of(np.array([3, 5000])) == UNSEEN).all()
-    priorities.write(np.array([5000, 3]), np.array([1, 2]))
+def test_priorities_count_from_the_draw_after_the_next_one_on():
+    priorities, rows = Priorities(), np.array([3, 4, 5000])
+    assert (priorities.of(rows) == UNSEEN).all()
+    priorities.note(np.array([5000, 3]), torch.tensor([1.0, 2.0]))
+    assert (priorities.of(rows) == UNSEEN).all()
+    priorities.note(np.array([4, 3]), torch.tensor([float("nan"), 7.0]))
     other = Priorities()
     other.load_state_dict(priorities.state_dict())
-    assert other.of(np.array([3, 4, 5000])).tolist() == [2, UNSEEN, 1]
+    for each in (priorities, other):
+        assert each.of(rows).tolist() == [2, UNSEEN, 1]
+        each.note(np.array([6]), torch.tensor([0.0]))
+        assert each.of(rows).tolist() == [7, UNSEEN, 1]  # what is not finite leaves what was there
 
 
 def test_errors_land_on_what_was_drawn():
@@ -142,12 +167,12 @@ def test_errors_land_on_what_was_drawn():
     assert agent.schedule.state_dict()["done"] > 0
     agent.priorities = Priorities()
     unit = agent.schedule.due(10**6)._replace(module=MODEL)
-    asked = []
-    inner = agent.segments
-    agent.segments = lambda rows: asked.append(rows) or inner(rows)
-    agent._update(unit)
-    assert sorted(np.flatnonzero(agent.priorities.values != UNSEEN)) == sorted(asked[0])
-    assert len(set(asked[0].tolist())) == agent.config.model_batch
+    rows = [agent._drawn(unit) for _ in range(2)]
+    for some in rows:
+        agent._update(unit, some)
+    agent._drawn(unit)
+    assert sorted(np.flatnonzero(agent.priorities.values != UNSEEN)) == sorted(rows[0])
+    assert len(set(rows[0].tolist())) == agent.config.model_batch
 
 
 @pytest.mark.parametrize("aligned", [True, False])
@@ -170,6 +195,29 @@ def test_segments_and_contexts_hold_what_happened(aligned):
     assert aligned <= (not last.last.any())  # what the policy sees is no episode's end
     seen = agent.networks.tokenizers.observed({"vector": torch.from_numpy(last.observation["vector"][:, 0])})
     assert torch.equal(contexts.tokens[:, -1], seen)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("context", [1, 2, 3])
+def test_imagination_gives_what_training_saw(mover, context):
+    """Recorded tokens and actions, fed one by one after any context."""
+    world, codes = mover.networks.world, mover.networks.tokenizers.codes
+    batch = mover.segments(mover.rows(0, mover.config.length)[:4])
+    y, _ = world.trunk(world.blocks(batch.tokens, batch.action, codes), world.trunk.initial(4))
+    memory = world.begin(batch.tokens[:, :context], batch.action[:, : context - 1], codes)
+    for t in range(context, mover.config.length):
+        found, state, position = world.act(memory, batch.action[:, t - 1], codes)
+        assert torch.allclose(found, y[:, t], atol=1e-5)
+        memory = Memory(state, batch.tokens[:, t], position)
+
+
+def test_parity_learns_too():
+    agent = played(IMAGE, steps=60, **VARIANTS["parity"]).agent
+    assert agent.updates > 0
+    norm = agent.networks.tokenizers.image.decoder[0]
+    assert norm.num_batches_tracked > 0
+    assert all(p.isfinite().all() for p in agent.networks.parameters())
+    assert agent.metrics()["controller_skipped"] == 0
 
 
 def test_warming_up_skips_what_is_not_there_and_is_acting():
@@ -214,8 +262,10 @@ def dreams(agent: Simulus, reward: torch.Tensor, end: torch.Tensor) -> Dreams:
     )  # fmt: skip
 
 
-def test_returns_and_losses_by_hand():
-    agent = built(VECTOR)
+@pytest.mark.parametrize("lambda_", [0.0, 0.95, 1.0])
+def test_returns_and_losses_by_hand(lambda_):
+    """lambda 0: the next value alone; 1: all rewards, then the last value."""
+    agent = built(VECTOR, lambda_=lambda_)
     cfg, critic = agent.config, agent.networks.controller.critic
     reward = torch.tensor([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
     end = torch.tensor([[False, False], [False, True], [False, False]])
@@ -230,6 +280,10 @@ def test_returns_and_losses_by_hand():
         for t in (2, 1, 0):
             after = reward[t, n] + g * (1 - float(end[t, n])) * ((1 - lam) * v[t + 1, n] + lam * after)
             expected[t, n] = after
+    if lambda_ == 0:
+        assert torch.allclose(expected, reward + g * (1 - end.float()) * v[1:])
+    if lambda_ == 1:
+        assert torch.allclose(expected[0, 0], 1 + g * (2 + g * (4 + g * v[3, 0])))
     assert torch.allclose(report["return"], expected.mean())
     spread = torch.clamp(0.5 * (expected.quantile(0.975) - expected.quantile(0.025)), min=1)
     assert torch.allclose(report["return_scale"], spread)
@@ -267,12 +321,12 @@ def test_counts_of_the_published_runs():
             schedule.did(unit)
             first.setdefault(unit.module, 200 * epoch)
             total[unit.module] += 1
-            assert not unit.late
-    schedule.late = config(atari(), "paper").late_epochs
+            assert not unit.final
+    schedule.final = config(atari(), "paper").final_epochs
     while unit := schedule.due(100_000):
         schedule.did(unit)
         total[unit.module] += 1
-        assert unit.late
+        assert unit.final
     assert list(total.values()) == [119_000, 115_000, 44_000]
     assert list(first.values()) == [1_200, 5_200, 10_200]
     control = Schedule(config(walker(), "paper"), False)
@@ -282,8 +336,8 @@ def test_counts_of_the_published_runs():
     assert [control.actor_trains(unit) for unit in units] == [False, False, True]
 
 
-def test_late_epochs_are_owed_once_and_pay_no_bonus():
-    agent = played(VECTOR, steps=60, late_epochs=1).agent
+def test_final_epochs_are_owed_once_and_pay_no_bonus():
+    agent = played(VECTOR, steps=60, final_epochs=1).agent
     while agent.learn():
         pass
     agent.finish()
@@ -292,39 +346,157 @@ def test_late_epochs_are_owed_once_and_pay_no_bonus():
     agent.updater.controller = lambda contexts, intrinsic, *rest: (
         seen.append(intrinsic) or inner(contexts, intrinsic, *rest)
     )
-    units = 0
+    units, owed = 0, sum(agent.schedule.counts(100).values())
     while agent.learn():
         units += 1
+        assert agent.schedule.final_fraction() == pytest.approx(units / owed)
     assert units == sum(agent.schedule.counts(100).values())
     assert seen == [0.0] * agent.config.controller_updates
 
 
-@pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
-def test_no_update_waits_for_the_device(task):
-    agent = played(task, steps=60).agent
-    cfg, rows = agent.config, agent.rows(0, agent.config.length)
-    batch = agent.segments(rows[: cfg.model_batch])
-    contexts = agent.contexts(agent.rows(cfg.burn_in, 0)[: cfg.controller_batch])
-    image = agent.tensors(agent.replay.sample(agent.rng, 4, 1).observation).get("image")
-    with no_host_sync():
-        if image is not None:
-            agent.updater.tokenizer(image[:, 0])
-        agent.updater.model(batch, agent.generator)
-        agent.updater.controller(contexts, 1.0, True, agent.generator)
+@pytest.mark.parametrize("subject", ["mover", "seer"])
+def test_no_update_waits_for_the_device(subject, request):
+    """What is gathered, learnt and reported."""
+    agent = request.getfixturevalue(subject)
+    agent.device = torch.device("cpu")  # by that name a copy there is none to the host
+    if agent.frames is not None:
+        agent.frames.device = agent.device
+    unit = agent.schedule.due(10**6)
+    for module in [name for name, count in agent.schedule.counts(100).items() if count]:
+        for _ in range(3):
+            mine = unit._replace(module=module)
+            rows = agent._drawn(mine)
+            with no_host_sync():
+                agent.means.add(agent._update(mine, rows))
 
 
-@pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
-def test_modules_train_apart(task):
-    agent = played(task, steps=60).agent
+@pytest.mark.parametrize("subject", ["mover", "seer"])
+def test_costs_are_the_products_that_are_computed(subject, request):
+    agent = request.getfixturevalue(subject)
+    task = agent.task
+    said, unit = products(task, agent.config), agent.schedule.due(10**6)
+    counted = {TOKENIZER: said.tokenizer, MODEL: said.model, CONTROLLER: said.controller}
+    for module in [name for name, count in agent.schedule.counts(100).items() if count]:
+        if agent.frames is not None:
+            agent.frames.forget()
+        mine = unit._replace(module=module, epoch=1000)
+        rows = agent._drawn(mine)
+        with Products() as found:
+            agent._update(mine, rows)
+        assert 1 <= 2 * counted[module] / found.flops < 1.15, module  # frames drawn twice are encoded once
+    policy = agent.policy(1, 0, "explore")
+    seen = {key: np.zeros((1, *space.shape), space.dtype) for key, space in task.observation.spaces.items()}
+    with Products() as found:
+        policy.act(seen, np.ones(1, bool))
+    assert found.flops == pytest.approx(2 * said.decision, rel=0.01)
+
+
+def test_frames_keep_their_tokens_until_the_tokenizer_changes(seer):
+    agent = seer
+    frames, rows = agent.frames, np.array([5, 7, 5, 2000])
+    images = np.random.default_rng(0).integers(256, size=(4, 64, 64, 3), dtype=np.uint8)
+    images[2] = images[0]
+    asked = []
+
+    def encode(some):
+        asked.append(len(some))
+        return agent._encoded(some)
+
+    frames.forget()
+    found = frames.of(rows, images, encode)
+    assert torch.equal(found, agent._encoded(images))
+    other = built(IMAGE).frames
+    other.load_state_dict(frames.state_dict())
+    for each in (frames, other):
+        assert torch.equal(each.of(rows, np.zeros_like(images), encode), found)
+    assert asked == [3]  # each once, and never again
+    many = np.arange(3000, 3000 + CHUNK + 1)
+    chunks = []
+    frames.of(many, np.repeat(images[:1], len(many), 0), lambda some: chunks.append(len(some)) or found[:1])
+    assert chunks == [CHUNK, 1]
+    unit = agent.schedule.due(10**6)._replace(module=TOKENIZER)
+    agent._update(unit, agent._drawn(unit))
+    assert not frames.known.any()
+
+
+def test_an_update_that_can_never_be_drawn_is_said():
+    agent = played(VECTOR, steps=60, context=3, model_batch=60).agent
+    assert agent.progress() == ("world model: waiting for longer episodes", None)
+    assert agent.metrics() == {"epochs_waited": 2.0}
+    with pytest.raises(RuntimeError, match=r"no update of the world model yet after 60.*it needs 60 places.*4 obs"):
+        agent.finish()
+    played(VECTOR, steps=10, context=3).agent.finish()  # nothing was owed
+
+
+def test_adamw_is_torchs():
+    chance = generator()
+    start = [torch.randn(3, 4, generator=chance), torch.randn(4, generator=chance)]
+    ours, theirs = ([part.clone().requires_grad_() for part in start] for _ in range(2))
+    optimizer = AdamW([Group(ours[:1], 0.1), Group(ours[1:], 0.0)], 1e-2, clip=0.5)
+    groups = [{"params": theirs[:1]}, {"params": theirs[1:], "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, 1e-2, weight_decay=0.1)
+    for scale in (1.0, 0.01, 3.0):
+        found = optimizer.step(sum((scale * p**2).sum() for p in ours))
+        reference.zero_grad()
+        sum((scale * p**2).sum() for p in theirs).backward()
+        norm = torch.nn.utils.clip_grad_norm_(theirs, 0.5)
+        reference.step()
+        assert torch.allclose(found["gradient_norm"], norm)
+        for one, other in zip(ours, theirs, strict=True):
+            assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_a_step_without_a_finite_gradient_changes_nothing():
+    weights = [torch.ones(3, requires_grad=True), torch.ones(2, requires_grad=True)]
+    optimizer, other = (AdamW([Group(weights[:1], 0.1), Group(weights[1:], 0.0)], 1e-2, clip=1.0) for _ in range(2))
+    optimizer.step(sum((p**2).sum() for p in weights))
+    before = copied({"weights": weights, "moments": optimizer.state_dict()["moments"], "steps": optimizer.steps})
+    for count in range(1, PATIENCE + 3):
+        found = optimizer.step((weights[0] * float("inf")).sum() + weights[1].sum())
+        assert found["skipped"] == 1
+        assert optimizer.skipped == min(count, PATIENCE)
+    after = {"weights": weights, "moments": optimizer.state_dict()["moments"], "steps": optimizer.steps}
+    assert not difference(before, copied(after))
+    other.load_state_dict(copied(optimizer.state_dict()))
+    assert not difference(copied(other.state_dict()), copied(optimizer.state_dict()))
+    other.step(sum((p**2).sum() for p in weights))
+    assert other.skipped == PATIENCE  # it stays until somebody has looked
+    other.skipped = torch.ones(())
+    other.step(sum((p**2).sum() for p in weights))
+    assert other.skipped == 0
+
+
+@pytest.mark.parametrize("module", ["tokenizer", "model", "controller"])
+def test_too_many_skipped_updates_are_divergence(seer, module):
+    optimizer = seer.updater.optimizers[module]
+    optimizer.skipped = torch.tensor(PATIENCE - 1.0)
+    seer.metrics()
+    optimizer.skipped = torch.tensor(float(PATIENCE))
+    with pytest.raises(Diverged, match=f"{PATIENCE} updates of the {module} in a row"):
+        seer.metrics()
+    optimizer.skipped = torch.zeros(())
+
+
+def test_means_leave_out_what_is_not_finite():
+    means, other = Means("cpu"), Means("cpu")
+    for a, b in ((1.0, 2.0), (float("nan"), 4.0), (5.0, float("inf"))):
+        means.add({"a": torch.tensor(a), "b": torch.tensor(b)})
+    means.add({"c": torch.tensor(float("nan"))})
+    other.load_state_dict(means.state_dict())
+    assert means.take() == other.take() == {"a": 3.0, "b": 3.0}
+    assert means.take() == {}
+
+
+@pytest.mark.parametrize("subject", ["mover", "seer"])
+def test_modules_train_apart(subject, request):
+    agent = request.getfixturevalue(subject)
     parts = dict(agent.networks.named_children())
-    batch = agent.segments(agent.rows(0, agent.config.length)[: agent.config.model_batch])
-    contexts = agent.contexts(agent.rows(agent.config.burn_in, 0)[: agent.config.controller_batch])
-    for name, update in (
-        ("world", lambda: agent.updater.model(batch, agent.generator)),
-        ("controller", lambda: agent.updater.controller(contexts, 1.0, True, agent.generator)),
-    ):
+    unit = agent.schedule.due(10**6)
+    trained = {TOKENIZER: "tokenizers", MODEL: "world", CONTROLLER: "controller"}
+    for module in [name for name, count in agent.schedule.counts(100).items() if count]:
+        mine, name = unit._replace(module=module), trained[module]
         before = {other: [p.clone() for p in part.parameters()] for other, part in parts.items()}
-        update()
+        agent._update(mine, agent._drawn(mine))
         for other, part in parts.items():
             same = all(torch.equal(a, b) for a, b in zip(before[other], part.parameters(), strict=True))
             assert same == (other != name or not before[other])
@@ -334,10 +506,9 @@ def test_the_first_epochs_train_the_critic_alone():
     agent = played(VECTOR, steps=60).agent
     contexts = agent.contexts(agent.rows(agent.config.burn_in, 0)[: agent.config.controller_batch])
     net = agent.networks.controller
-    agent.updater.optimizers["controller"].param_groups[0]["weight_decay"] = 0.0
     fresh = Networks(agent.config, VECTOR).controller
     net.load_state_dict(fresh.state_dict())
-    agent.updater.optimizers["controller"].state.clear()
+    agent.updater.optimizers["controller"] = AdamW([Group(list(net.parameters()), 0.0)], 1e-3, clip=1.0)
     agent.updater.controller(contexts, 1.0, False, agent.generator)
     assert torch.equal(net.actor.weight, fresh.actor.weight)
     assert not torch.equal(net.critic.linear.weight, fresh.critic.linear.weight)
