@@ -119,7 +119,7 @@ STATES: Mapping[str, Diff] = {
         "model_after": 5,
         "controller_after": 30,
         "critic_epochs": 1,
-        "model_updates": 24,
-        "controller_updates": 16,
+        "model_updates": 8,
+        "controller_updates": 6,
     },
 }
