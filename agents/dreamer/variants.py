@@ -32,21 +32,17 @@ VARIANTS: Mapping[str, Diff] = {
 
 _ATARI = {**SIZES["200M"], "train_ratio": 128.0, "collection.envs": 1}  # HEAD has ratio 256, both papers 128
 
-_TOY = {"horizon": 30.0}  # our own tasks end after 40 to 60 decisions
-
 # generation -> protocol of the task -> settings. Tasks that none of them names keep the 12M model at ratio 512.
 GENERATIONS: Mapping[str, Mapping[str, Diff]] = {
     "v2": {
         "atari": _ATARI,
         "dmc-state": {**SIZES["12M"], "train_ratio": 512.0, "collection.envs": 16},
         "dmc-vision": {**SIZES["12M"], "train_ratio": 512.0, "collection.envs": 16},
-        "toy": _TOY,
     },
     "nature": {
         "atari": _ATARI,
         "dmc-state": {**SIZES["1M"], "train_ratio": 1024.0, "collection.envs": 16},
         "dmc-vision": {**SIZES["200M"], "train_ratio": 256.0, "collection.envs": 16},
-        "toy": _TOY,
     },
 }
 
@@ -64,13 +60,13 @@ SCALES: Mapping[str, Diff] = {
     "tiny": {
         "units": 64,
         "deter": 256,
-        "classes": 4,
-        "latents": 16,
+        "classes": 8,
+        "latents": 8,
         "depth": 2,
-        "batch": 32,
-        "length": 8,
-        "train_ratio": 32.0,
-        "learning_rate": 1e-3,
+        "batch": 16,
+        "length": 16,
+        "train_ratio": 64.0,
+        "learning_rate": 3e-4,
         "warmup": 100,
         "collection.envs": 1,
     },
@@ -80,5 +76,5 @@ SCALES: Mapping[str, Diff] = {
 IMAGES: Mapping[str, Diff] = {
     "paper": {},
     "small": {},
-    "tiny": {"batch": 4, "length": 40, "train_ratio": 4.0},
+    "tiny": {"batch": 4, "length": 40, "train_ratio": 8.0, "learning_rate": 1e-3},
 }
