@@ -93,9 +93,9 @@ IMAGES: Mapping[str, Diff] = {
         "tokenizer_after": 1,
         "model_after": 2,
         "controller_after": 4,
-        "tokenizer_updates": 20,
-        "model_updates": 10,
-        "controller_updates": 10,
+        "tokenizer_updates": 6,
+        "model_updates": 4,
+        "controller_updates": 4,
         "final_epochs": 2,
     },
 }
