@@ -289,7 +289,7 @@ def test_returns_and_losses_by_hand(lambda_):
     assert torch.allclose(report["return_scale"], spread)
     actor = -(dreamt.logprob * (expected - v[:3]) / spread).mean()
     assert torch.allclose(terms["actor"], actor)
-    assert torch.allclose(terms["entropy"], -0.001 * dreamt.entropy.mean())
+    assert torch.allclose(terms["entropy"], -cfg.entropy_scale * dreamt.entropy.mean())
     assert torch.allclose(terms["critic"], critic.loss(dreamt.value[:3], expected).mean())
     assert expected[1, 1] == 2  # an end cuts what follows
 
