@@ -18,7 +18,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: setup
-	$(BIN)/bench run --agents dreamer,random --suite demo --scale tiny --seeds 3 --frames 3000
+	$(BIN)/bench run --agents dreamer,random --suite demo --scale tiny --seeds 3 --frames 6000
 
 test: setup
 	$(BIN)/python -m pytest
