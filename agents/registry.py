@@ -34,6 +34,7 @@ BUILTIN = {
     "dcmpc": "bench.agents.dcmpc.spec:spec",
     "decqn": "bench.agents.decqn.spec:spec",
     "dreamer": "bench.agents.dreamer.spec:spec",
+    "dreamer_v1": "bench.agents.dreamer_v1.spec:spec",
     "linear_q": "bench.agents.linear_q.spec:spec",
     "random": "bench.agents.random.spec:spec",
     "simulus": "bench.agents.simulus.spec:spec",

@@ -1,0 +1,38 @@
+"""What the smaller scales change of DreamerV1's agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SCALES: Mapping[str, Mapping[str, Any]] = {
+    "paper": {},
+    "small": {
+        "hidden": 128,
+        "depth": 16,
+        "units": 128,
+        "batch": 16,
+        "length": 20,
+        "replay": 500_000,
+        "train_steps": 50,
+        "model_rate": 1e-3,
+        "actor_rate": 3e-4,
+        "value_rate": 3e-4,
+    },
+    "tiny": {
+        "stoch": 10,
+        "deter": 64,
+        "hidden": 64,
+        "depth": 4,
+        "units": 64,
+        "batch": 16,
+        "length": 10,
+        "replay": 100_000,
+        "prefill": 1000,
+        "train_every": 50,
+        "train_steps": 25,
+        "model_rate": 1e-3,
+        "actor_rate": 1e-3,
+        "value_rate": 1e-3,
+    },
+}

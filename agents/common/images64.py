@@ -1,0 +1,100 @@
+"""The convolutional encoder and decoder that PlaNet, DreamerV1 and V2 share, for 64x64 pixels; and, as an extension for
+tasks without pictures, dense ones for vectors.
+
+What they see are `seen` observations: images as float32 [..., H, W, C] about 0, vectors as they are.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from bench.agents.common.dense import mlp
+from bench.agents.common.normal import unit_normal_loss
+
+VECTOR_LAYERS = 2  # hidden layers for vectors, in front of and behind the state
+
+
+def centred(observation: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Images uint8 as x/255 - 0.5."""
+    return {key: value.float() / 255 - 0.5 if key == "image" else value for key, value in observation.items()}
+
+
+def vector_sizes(space: spaces.Dict) -> dict[str, int]:
+    """Sizes of the vectors by key, sorted."""
+    return {key: spaces.flatdim(space[key]) for key in sorted(space.spaces) if key != "image"}
+
+
+class Encoder(nn.Module):
+    """Seen observations -> tokens: 32 depth numbers of an image (64 -> 31 -> 14 -> 6 -> 2 pixels a side), `units` of
+    all vectors together."""
+
+    def __init__(self, space: spaces.Dict, depth: int, units: int, activation: type[nn.Module]):
+        super().__init__()
+        self.vectors, self.image = vector_sizes(space), space.spaces.get("image")
+        self.size = 0
+        if self.vectors:
+            layers = mlp(sum(self.vectors.values()), units, VECTOR_LAYERS - 1, units, activation)
+            self.layers = nn.Sequential(layers, activation())
+            self.size += units
+        if self.image is not None:
+            assert self.image.shape is not None
+            stages: list[nn.Module] = []
+            for inputs, outputs in pairwise((self.image.shape[-1], depth, 2 * depth, 4 * depth, 8 * depth)):
+                stages += [nn.Conv2d(inputs, outputs, 4, 2), activation()]
+            self.convolutions = nn.Sequential(*stages, nn.Flatten())
+            self.size += 32 * depth
+
+    def forward(self, seen: dict[str, Tensor]) -> Tensor:
+        """Tokens [..., size]."""
+        parts = []
+        if self.vectors:
+            parts.append(self.layers(torch.cat([seen[key] for key in self.vectors], dim=-1)))
+        if self.image is not None:
+            image = seen["image"]
+            x = image.flatten(0, -4).movedim(-1, 1)
+            parts.append(self.convolutions(x).unflatten(0, image.shape[:-3]))
+        return torch.cat(parts, dim=-1)
+
+
+class Decoder(nn.Module):
+    """Features -> the means of unit normals over what was seen."""
+
+    def __init__(self, features: int, space: spaces.Dict, depth: int, units: int, activation: type[nn.Module]):
+        super().__init__()
+        self.vectors, image = vector_sizes(space), space.spaces.get("image")
+        if self.vectors:
+            self.layers = mlp(features, units, VECTOR_LAYERS, sum(self.vectors.values()), activation)
+        self.convolutions: nn.Sequential | None = None
+        if image is not None:
+            assert image.shape is not None
+            widths = (32 * depth, 4 * depth, 2 * depth, depth, image.shape[-1])
+            stages: list[nn.Module] = [nn.Linear(features, widths[0]), nn.Unflatten(-1, (-1, 1, 1))]
+            for (inputs, outputs), kernel in zip(pairwise(widths), (5, 5, 6, 6), strict=True):  # 1 -> 5 -> 13 -> 30 -> 64
+                stages += [nn.ConvTranspose2d(inputs, outputs, kernel, 2), activation()]
+            self.convolutions = nn.Sequential(*stages[:-1])
+
+    def forward(self, feature: Tensor) -> dict[str, Tensor]:
+        """Means per key, in the form of what is seen."""
+        decoded: dict[str, Tensor] = {}
+        if self.vectors:
+            parts = self.layers(feature).split(list(self.vectors.values()), dim=-1)
+            decoded = dict(zip(self.vectors, parts, strict=True))
+        if self.convolutions is not None:
+            image = self.convolutions(feature.flatten(0, -2))
+            decoded["image"] = image.movedim(1, -1).unflatten(0, feature.shape[:-1])
+        return decoded
+
+    def losses(self, decoded: dict[str, Tensor], seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        """-ln p(seen) [...] of every key in nats, summed over its elements."""
+        axes = {key: 3 if key == "image" else 1 for key in decoded}
+        return {
+            key: unit_normal_loss(mean, seen[key]).flatten(-axes[key]).sum(-1) for key, mean in decoded.items()
+        }
+
+    def as_observed(self, decoded: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Means in the units of the observations, float32."""
+        return {key: (mean + 0.5) * 255 if key == "image" else mean for key, mean in decoded.items()}

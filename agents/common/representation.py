@@ -1,0 +1,97 @@
+"""What makes a state tell of its observation: reconstruction, InfoNCE, or nothing. An objective owns its parameters and
+gives a loss; the rest of an agent does not know which one it has."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import ELU, functional
+
+from bench.agents.common.dense import mlp
+from bench.agents.common.images64 import Decoder
+
+LEAST = 0.01  # deviation of the contrastive head
+FIRST = math.log(math.e - 1)  # makes it 1 more at outputs of zero
+WINDOW = (10, 30)  # sequences and steps that the released code shifts states by
+
+
+class Representation(nn.Module):
+    """The objective of an agent that learns its states from reward alone, and the face of all others."""
+
+    def __init__(self, decoder: Decoder | None = None):
+        super().__init__()
+        self.decoder = decoder
+
+    def losses(self, feature: Tensor, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Named 0-d terms to minimise, in nats per state, of features [B, T, F], the encoder's tokens [B, T, K] and
+        what it saw."""
+        return {}
+
+
+class Reconstruction(Representation):
+    """-ln p(o | s) by a decoder."""
+
+    decoder: Decoder
+
+    def losses(self, feature: Tensor, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        errors = self.decoder.losses(self.decoder(feature), seen)
+        return {f"reconstruction_{key}": error.mean() for key, error in errors.items()}
+
+
+class InfoNCE(Representation):
+    """-ln q(s | o) + ln sum of q over candidates, q a diagonal normal over the feature, predicted from the tokens.
+
+    direction: "over_obs", the state is fixed and the candidates are observations (the paper's equation); "over_states",
+    the observation is fixed (the released code); "both", the mean of the two losses.
+    candidates: "all" of the batch, the right one included; "window", those a few sequences and steps away.
+    """
+
+    def __init__(self, tokens: int, features: int, units: int, direction: str, candidates: str):
+        super().__init__()
+        self.direction, self.candidates = direction, candidates
+        self.head = mlp(tokens, units, 3, 2 * features, ELU)
+
+    def losses(self, feature: Tensor, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        mean, deviation = self.moments(tokens.flatten(0, 1))
+        scores = normal_scores(feature.flatten(0, 1), mean, deviation)
+        where = neighbours(*feature.shape[:2], feature.device) if self.candidates == "window" else None
+        return {"infonce": infonce(scores, self.direction, where)}
+
+    def moments(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of q(s | o), each [..., F]."""
+        mean, deviation = self.head(tokens).chunk(2, dim=-1)
+        return mean, functional.softplus(deviation + FIRST) + LEAST
+
+
+def normal_scores(state: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """ln q(s_i | o_j) [N, M] but for its constant, of states [N, F] under normals [M, F], as two products.
+
+    The square is taken apart, so the terms cancel: float32 is needed, and TF32 (torch's default has it off) not enough.
+    """
+    precision = deviation.square().reciprocal()
+    fixed = (mean.square() * precision + 2 * deviation.log()).sum(-1)
+    return -0.5 * (state.square() @ precision.T - 2 * state @ (mean * precision).T + fixed)
+
+
+def infonce(scores: Tensor, direction: str, where: Tensor | None = None) -> Tensor:
+    """The loss [] of scores [N, N], whose diagonal are the right pairs; never below the bound's ln N - I.
+
+    where: int64 [N, K], the candidates of each row or column; all where None.
+    """
+    losses = []
+    for mine, other in (("over_obs", scores), ("over_states", scores.T)):
+        if direction in (mine, "both"):
+            candidates = other if where is None else other.gather(1, where)
+            losses.append((candidates.logsumexp(-1) - scores.diagonal()).mean())
+    return torch.stack(losses).mean()
+
+
+def neighbours(batch: int, length: int, device: torch.device) -> Tensor:
+    """int64 [B T, K]: for each state of B sequences of T, those shifted by -5 to 4 sequences and -15 to 14 steps, round
+    and round; itself included, and each once where there are fewer."""
+    shifts = [torch.arange(n, device=device) - n // 2 for n in map(min, (batch, length), WINDOW)]
+    rows = (torch.arange(batch, device=device)[:, None] + shifts[0]) % batch  # [B, Kb]
+    steps = (torch.arange(length, device=device)[:, None] + shifts[1]) % length  # [T, Kt]
+    return (rows[:, None, :, None] * length + steps[None, :, None, :]).flatten(2).flatten(0, 1)
