@@ -31,10 +31,12 @@ __all__ = [
 
 GROUP = "bench.agents"
 BUILTIN = {
+    "contrastive_dreamer": "bench.agents.contrastive_dreamer.spec:spec",
     "dcmpc": "bench.agents.dcmpc.spec:spec",
     "decqn": "bench.agents.decqn.spec:spec",
     "dreamer": "bench.agents.dreamer.spec:spec",
     "dreamer_v1": "bench.agents.dreamer_v1.spec:spec",
+    "dreamer_v2": "bench.agents.dreamer_v2.spec:spec",
     "linear_q": "bench.agents.linear_q.spec:spec",
     "random": "bench.agents.random.spec:spec",
     "simulus": "bench.agents.simulus.spec:spec",

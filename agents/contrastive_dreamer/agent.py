@@ -1,0 +1,17 @@
+"""The contrastive Dreamer: DreamerV1's agent with InfoNCE in the place of reconstruction."""
+
+from __future__ import annotations
+
+from bench.agents.common.gaussian_dreamer import GaussianDreamer
+from bench.agents.common.representation import InfoNCE, Representation
+from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
+
+
+class ContrastiveDreamer(GaussianDreamer):
+    config: ContrastiveDreamerConfig
+
+    def build_representation(self, features: int, tokens: int) -> Representation:
+        config = self.config
+        if config.objective == "none":
+            return Representation()
+        return InfoNCE(tokens, features, config.units, config.direction, config.candidates)

@@ -1,0 +1,50 @@
+"""The entry of `contrastive_dreamer` in the registry. Imported to list agents, so: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.agents.api import AgentSpec, Scale, Task
+from bench.agents.common.config import merge
+from bench.agents.common.gaussian_dreamer_scales import SCALES
+from bench.agents.common.gaussian_dreamer_spec import cost, refusal
+from bench.agents.common.names import unknown
+from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
+from bench.agents.contrastive_dreamer.variants import VARIANTS
+
+CHOICES = {
+    "objective": ("infonce", "none"),
+    "direction": ("over_obs", "over_states", "both"),
+    "candidates": ("all", "window"),
+}
+
+
+def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> ContrastiveDreamerConfig:
+    return merge(ContrastiveDreamerConfig, SCALES[scale], variant)
+
+
+def supports(task: Task, config: ContrastiveDreamerConfig) -> str | None:
+    for field, known in CHOICES.items():
+        if getattr(config, field) not in known:
+            return unknown(f"{field} of contrastive_dreamer", getattr(config, field), known)
+    if reason := refusal("contrastive_dreamer", task, config):
+        return reason
+    if config.objective == "infonce" and config.batch * config.length < 2:
+        return (
+            f"contrastive_dreamer tells the right one from other candidates: batch={config.batch} and "
+            f"length={config.length} leave fewer than two"
+        )
+    return None
+
+
+spec = AgentSpec(
+    name="contrastive_dreamer",
+    summary="DreamerV1's agent with InfoNCE, a contrastive objective, in the place of reconstruction",
+    cls="bench.agents.contrastive_dreamer.agent:ContrastiveDreamer",
+    configure=configure,
+    supports=supports,
+    cost=cost,
+    variants=VARIANTS,
+    source="Hafner et al. 2020, Dream to Control: Learning Behaviors by Latent Imagination, arXiv:1912.01603, App. B",
+)
