@@ -38,6 +38,7 @@ BUILTIN = {
     "dreamer_v1": "bench.agents.dreamer_v1.spec:spec",
     "dreamer_v2": "bench.agents.dreamer_v2.spec:spec",
     "linear_q": "bench.agents.linear_q.spec:spec",
+    "planet": "bench.agents.planet.spec:spec",
     "random": "bench.agents.random.spec:spec",
     "simulus": "bench.agents.simulus.spec:spec",
     "tdmpc2": "bench.agents.tdmpc2.spec:spec",

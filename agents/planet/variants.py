@@ -1,0 +1,39 @@
+"""Named diffs of the configuration, and what the smaller scales change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Diff = Mapping[str, Any]
+
+VARIANTS: Mapping[str, Diff] = {}
+
+SCALES: Mapping[str, Diff] = {
+    "paper": {},
+    "small": {
+        "hidden": 128,
+        "depth": 16,
+        "units": 128,
+        "batch": 16,
+        "length": 20,
+        "replay": 500_000,
+        "candidates": 200,
+        "elites": 20,
+        "iterations": 5,
+    },
+    "tiny": {
+        "stoch": 10,
+        "deter": 64,
+        "hidden": 64,
+        "depth": 4,
+        "units": 64,
+        "batch": 16,
+        "length": 8,
+        "replay": 100_000,
+        "train_steps": 10,
+        "candidates": 60,
+        "elites": 10,
+        "iterations": 3,
+    },
+}
