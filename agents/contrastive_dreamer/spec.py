@@ -28,14 +28,12 @@ def supports(task: Task, config: ContrastiveDreamerConfig) -> str | None:
     for field, known in CHOICES.items():
         if getattr(config, field) not in known:
             return unknown(f"{field} of contrastive_dreamer", getattr(config, field), known)
-    if reason := refusal("contrastive_dreamer", task, config):
-        return reason
     if config.objective == "infonce" and config.batch * config.length < 2:
         return (
             f"contrastive_dreamer tells the right one from other candidates: batch={config.batch} and "
             f"length={config.length} leave fewer than two"
         )
-    return None
+    return refusal("contrastive_dreamer", task, config)
 
 
 spec = AgentSpec(

@@ -32,8 +32,8 @@ SCALES: Mapping[str, Diff] = {
         "length": 8,
         "replay": 100_000,
         "train_steps": 10,
-        "candidates": 60,
+        "candidates": 50,
         "elites": 10,
-        "iterations": 3,
+        "iterations": 2,
     },
 }

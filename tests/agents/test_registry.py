@@ -57,7 +57,7 @@ def test_every_builtin_loads_and_listing_imports_no_torch():
 @pytest.mark.parametrize(
     ("label", "says"),
     [
-        ("decqnn", "unknown agent 'decqnn'. Did you mean 'decqn'? Known: dcmpc, decqn, "),
+        ("decqnn", "unknown agent 'decqnn'. Did you mean 'decqn'? Known: contrastive_dreamer, dcmpc, decqn, "),
         ("decqn:sngle", "unknown variant of decqn 'sngle'. Did you mean 'single'?"),
         ("random:big", "unknown variant of random 'big'. Known: none."),
     ],

@@ -1,0 +1,85 @@
+"""The contrastive Dreamer against the specification; what it shares with DreamerV1 is tested there."""
+
+import math
+
+import pytest
+import torch
+
+from bench.agents.common.model_losses import infer
+from bench.agents.common.representation import InfoNCE
+from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
+
+DIRECTIONS = ({"direction": "over_states"}, {"direction": "both"}, {"candidates": "window"}, {"objective": "none"})
+
+
+def test_it_keeps_the_contract(tmp_path, monkeypatch):
+    keeps_the_contract("contrastive_dreamer", "counter/vector-box", tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract_on_pictures(tmp_path, monkeypatch):
+    keeps_the_contract("contrastive_dreamer", "counter/image-box", tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("diff", DIRECTIONS, ids=lambda diff: "-".join(diff.values()))
+def test_update_act_and_imagination_never_wait_for_the_device(diff):
+    never_waits_for_the_device("contrastive_dreamer", "counter/vector-box", **diff)
+
+
+@pytest.mark.parametrize("task", ["counter/vector-box", "counter/image-box"])
+def test_the_encoder_learns_from_infonce_kl_and_reward_and_nothing_else(task):
+    agent = built("contrastive_dreamer", task, played=30)
+    agent.networks.going_on = None  # as on every task that only a time limit ends
+    batch = agent.batch()
+    inferred = infer(agent, batch)
+    divergence = agent.networks.rssm.latents.divergence(inferred.posterior, inferred.prior).mean()
+    assert set(inferred.terms) == {"infonce", "reward"}
+    encoder = agent.networks.encoder
+    parts = [gradient(agent, term, encoder) for term in (*inferred.terms.values(), divergence)]
+    assert all(part.abs().max() > 0 for part in parts)
+    agent.config = agent.config.__class__(**{**vars(agent.config), "free_nats": 0.0})
+    whole = gradient(agent, agent.model_loss(inferred, divergence), encoder)
+    assert torch.allclose(whole, sum(parts), atol=1e-6)
+    feature, reward, value, _ = agent.dream(inferred.states)
+    assert not gradient(agent, (feature.sum() + reward.sum() + value.sum()), encoder).any()  # dreams train it not
+
+
+def test_without_the_objective_only_kl_and_reward_are_left():
+    agent = built("contrastive_dreamer", objective="none", played=30)
+    assert set(infer(agent, agent.batch()).terms) == {"reward", "continue"}
+    assert not list(agent.networks.representation.parameters())
+    assert agent.world_model.predicts.decodes == ()
+
+
+def test_candidates_are_all_states_of_the_batch():
+    """Before anything is learnt every candidate is about as likely: the loss is about the log of their number."""
+    agent = built("contrastive_dreamer", played=30, prefill=1000)  # no update yet
+    loss = infer(agent, agent.batch()).terms["infonce"].item()
+    assert loss == pytest.approx(math.log(4 * 5), abs=0.5)
+
+
+def test_infonce_learns_a_batch_by_heart():
+    agent = built("contrastive_dreamer", played=40, model_rate=3e-3)
+    batch = agent.batch()
+    losses = [agent.update(batch)["loss_infonce"].item() for _ in range(60)]
+    assert losses[-1] < losses[0] - 0.3
+
+
+def test_both_directions_are_the_paper_s_and_the_code_s():
+    torch.manual_seed(0)
+    feature, tokens = torch.randn(2, 3, 7), torch.randn(2, 3, 5)
+    objectives = {name: InfoNCE(5, 7, 8, name, "all") for name in ("over_obs", "over_states")}
+    objectives["over_states"].load_state_dict(objectives["over_obs"].state_dict())
+    normal = torch.distributions.Normal(*objectives["over_obs"].moments(tokens.flatten(0, 1)))
+    scores = normal.log_prob(feature.flatten(0, 1)[:, None]).sum(-1)  # ln q(s_i | o_j)
+    for name, axis in (("over_obs", 1), ("over_states", 0)):  # the sum runs over observations, or over states
+        expected = (scores.logsumexp(axis) - scores.diagonal()).mean().item()
+        assert objectives[name].losses(feature, tokens, {})["infonce"].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_bad_input_is_refused_with_the_reason():
+    assert "continuous actions" in refused("contrastive_dreamer", "counter/image-discrete")
+    assert "batch=1 and length=1 leave fewer than two" in refused("contrastive_dreamer", "counter/vector-box", batch=1, length=1)
+    assert "Did you mean 'over_obs'" in refused("contrastive_dreamer", direction="over_ob")
+    assert "unknown objective of contrastive_dreamer 'reconstruction'" in refused("contrastive_dreamer", objective="reconstruction")
+    assert not refused("contrastive_dreamer", objective="none")
