@@ -1,7 +1,7 @@
 """The convolutional encoder and decoder that PlaNet, DreamerV1 and V2 share, for 64x64 pixels; and, as an extension for
 tasks without pictures, dense ones for vectors.
 
-What they see are `seen` observations: images as float32 [..., H, W, C] about 0, vectors as they are.
+What they see are `seen` observations: images as float32 [..., H, W, C] about 0, vectors symlogged.
 """
 
 from __future__ import annotations
@@ -13,14 +13,21 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from bench.agents.common.dense import mlp
-from bench.agents.common.normal import unit_normal_loss
+from bench.agents.common.normal import normal_logprob, unit_normal_loss
+from bench.agents.common.twohot import symexp, symlog
 
 VECTOR_LAYERS = 2  # hidden layers for vectors, in front of and behind the state
+VECTOR_DEVIATION = 0.1  # of the normal over each of their few numbers: at 1 they would not be worth telling the latents
+
+
+def seen_vectors(observation: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: symlog(value) for key, value in observation.items() if key != "image"}
 
 
 def centred(observation: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Images uint8 as x/255 - 0.5."""
-    return {key: value.float() / 255 - 0.5 if key == "image" else value for key, value in observation.items()}
+    """Observations as DreamerV1 and V2 see them: images uint8 as x/255 - 0.5."""
+    image = {key: value.float() / 255 - 0.5 for key, value in observation.items() if key == "image"}
+    return seen_vectors(observation) | image
 
 
 def vector_sizes(space: spaces.Dict) -> dict[str, int]:
@@ -61,11 +68,14 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features -> the means of unit normals over what was seen."""
+    """Features -> the means of normals over what was seen, of unit deviation over pixels."""
+
+    deviation: Tensor
 
     def __init__(self, features: int, space: spaces.Dict, depth: int, units: int, activation: type[nn.Module]):
         super().__init__()
         self.vectors, image = vector_sizes(space), space.spaces.get("image")
+        self.register_buffer("deviation", torch.tensor(VECTOR_DEVIATION), persistent=False)
         if self.vectors:
             self.layers = mlp(features, units, VECTOR_LAYERS, sum(self.vectors.values()), activation)
         self.convolutions: nn.Sequential | None = None
@@ -90,11 +100,14 @@ class Decoder(nn.Module):
 
     def losses(self, decoded: dict[str, Tensor], seen: dict[str, Tensor]) -> dict[str, Tensor]:
         """-ln p(seen) [...] of every key in nats, summed over its elements."""
-        axes = {key: 3 if key == "image" else 1 for key in decoded}
-        return {
-            key: unit_normal_loss(mean, seen[key]).flatten(-axes[key]).sum(-1) for key, mean in decoded.items()
-        }
+        errors = {}
+        for key, mean in decoded.items():
+            if key == "image":
+                errors[key] = unit_normal_loss(mean, seen[key]).flatten(-3).sum(-1)
+            else:
+                errors[key] = -normal_logprob(seen[key], mean, self.deviation).sum(-1)
+        return errors
 
     def as_observed(self, decoded: dict[str, Tensor]) -> dict[str, Tensor]:
         """Means in the units of the observations, float32."""
-        return {key: (mean + 0.5) * 255 if key == "image" else mean for key, mean in decoded.items()}
+        return {key: (mean + 0.5) * 255 if key == "image" else symexp(mean) for key, mean in decoded.items()}

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.agents.api import AgentSpec, Scale, Task
 from bench.agents.common.config import merge
-from bench.agents.common.gaussian_dreamer_scales import SCALES
+from bench.agents.common.gaussian_dreamer_scales import SCALES, VECTORS
 from bench.agents.common.gaussian_dreamer_spec import cost, refusal
 from bench.agents.common.names import unknown
 from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
@@ -21,7 +21,8 @@ CHOICES = {
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> ContrastiveDreamerConfig:
-    return merge(ContrastiveDreamerConfig, SCALES[scale], variant)
+    vectors = {} if "image" in task.observation.spaces else VECTORS
+    return merge(ContrastiveDreamerConfig, vectors, SCALES[scale], variant)
 
 
 def supports(task: Task, config: ContrastiveDreamerConfig) -> str | None:

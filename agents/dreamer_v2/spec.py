@@ -12,14 +12,15 @@ from bench.agents.common import recurrent_spec
 from bench.agents.common.config import merge
 from bench.agents.common.names import unknown
 from bench.agents.dreamer_v2.config import DreamerV2Config
-from bench.agents.dreamer_v2.variants import DISCRETE, SCALES, SETTINGS, VARIANTS
+from bench.agents.dreamer_v2.variants import DISCRETE, SCALES, SETTINGS, VARIANTS, VECTORS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerV2Config:
     settings = merge(DreamerV2Config, variant).settings
     protocol = SETTINGS.get(settings, {}).get(task.id.partition("/")[0], {})
     actions = DISCRETE if isinstance(task.action, spaces.Discrete) else {}
-    return merge(DreamerV2Config, actions, protocol, SCALES[scale], variant)
+    vectors = {} if "image" in task.observation.spaces else VECTORS
+    return merge(DreamerV2Config, vectors, actions, protocol, SCALES[scale], variant)
 
 
 def supports(task: Task, config: DreamerV2Config) -> str | None:

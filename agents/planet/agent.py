@@ -9,7 +9,7 @@ from torch.nn import ReLU
 from bench.agents.api import Mode
 from bench.agents.common.clipped_adam import ClippedAdam
 from bench.agents.common.dense import Scalar
-from bench.agents.common.images64 import Decoder, Encoder
+from bench.agents.common.images64 import Decoder, Encoder, seen_vectors
 from bench.agents.common.model_losses import infer
 from bench.agents.common.normal import GaussianLatents
 from bench.agents.common.planner import Search, search
@@ -60,7 +60,8 @@ class PlaNet(RecurrentAgent):
         return (1 + (self.episodes - config.random_episodes) // config.train_every) * config.train_steps
 
     def seen(self, observation: dict[str, Tensor], generator: Generator | None) -> dict[str, Tensor]:
-        return {key: quantised(value, generator) if key == "image" else value for key, value in observation.items()}
+        image = {key: quantised(value, generator) for key, value in observation.items() if key == "image"}
+        return seen_vectors(observation) | image
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         config, optimizer = self.config, self.optimizers["model"]

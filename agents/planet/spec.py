@@ -9,11 +9,12 @@ from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common import recurrent_spec
 from bench.agents.common.config import merge
 from bench.agents.planet.config import PlaNetConfig
-from bench.agents.planet.variants import SCALES, VARIANTS
+from bench.agents.planet.variants import SCALES, VARIANTS, VECTORS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> PlaNetConfig:
-    return merge(PlaNetConfig, SCALES[scale], variant)
+    vectors = {} if "image" in task.observation.spaces else VECTORS
+    return merge(PlaNetConfig, vectors, SCALES[scale], variant)
 
 
 def supports(task: Task, config: PlaNetConfig) -> str | None:
