@@ -101,8 +101,8 @@ class GaussianDreamer(RecurrentAgent):
         return torch.stack([*terms, divergence.clamp(min=self.config.free_nats)]).sum()
 
     def dream(self, states: Latent) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The H states that are imagined from each posterior state [B, T, ...], which is not among them: features [H, N, F],
-        and what is predicted there: reward, value and discount [H, N]."""
+        """The H states that are imagined from each posterior state [B, T, ...], which is not among them: features
+        [H, N, F], and what is predicted there: reward, value and discount [H, N]."""
         networks = self.networks
         if networks.going_on is not None:  # the last step of a sequence may be terminal, and nothing follows that
             states = Latent(*(part[:, :-1] for part in states))

@@ -42,7 +42,9 @@ def nonsense(name: str, task: Task, config: Any, others: Iterable[str] = ()) -> 
             f"({task.episode_steps + 1} observations)"
         )
     if config.replay < config.length * config.collection.envs:
-        return f"{name}'s replay of {config.replay} rows holds no sequence of length={config.length} in each environment"
+        return (
+            f"{name}'s replay of {config.replay} rows holds no sequence of length={config.length} in each environment"
+        )
     return None
 
 

@@ -56,7 +56,8 @@ class InfoNCE(Representation):
     def losses(self, feature: Tensor, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
         mean, deviation = self.moments(tokens.flatten(0, 1))
         scores = normal_scores(feature.flatten(0, 1), mean, deviation)
-        where = neighbours(*feature.shape[:2], feature.device) if self.candidates == "window" else None
+        batch, length = feature.shape[:2]
+        where = neighbours(batch, length, feature.device) if self.candidates == "window" else None
         return {"infonce": infonce(scores, self.direction, where)}
 
     def moments(self, tokens: Tensor) -> tuple[Tensor, Tensor]:

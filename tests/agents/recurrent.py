@@ -88,5 +88,3 @@ def gradient(agent: Any, loss: torch.Tensor, part: Any) -> torch.Tensor:
     found = torch.autograd.grad(loss, list(part.parameters()), retain_graph=True, allow_unused=True)
     pairs = zip(found, part.parameters(), strict=True)
     return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
-
-

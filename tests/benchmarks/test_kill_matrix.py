@@ -29,6 +29,11 @@ _EARLY = tuple(
     )
 )
 _SEEING = (*_EARLY, "simulus.tokenizer_after=0", "simulus.tokenizer_updates=4", "simulus.epoch_steps=100")
+_SHORT = ("batch=4", "length=8")
+_V1 = tuple(f"dreamer_v1.{name}" for name in (*_SHORT, "prefill=200", "pretrain=10", "train_every=60", "train_steps=2"))
+_INFONCE = tuple(setting.replace("dreamer_v1", "contrastive_dreamer") for setting in _V1)
+_V2 = tuple(f"dreamer_v2.{name}" for name in (*_SHORT, "prefill=200", "pretrain=10", "train_every=30"))
+_CEM = tuple(f"planet.{name}" for name in (*_SHORT, "random_episodes=1", "candidates=10", "elites=3", "imagination=4"))
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, ()),
@@ -40,6 +45,13 @@ CASES = {
     "dcmpc-toy": ("dcmpc", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "dcmpc-control": ("dcmpc", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _SOON),
     "dreamer-pong": ("dreamer", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, _FEW),
+    "dreamer_v1-toy": ("dreamer_v1", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _V1),
+    "dreamer_v1-control": ("dreamer_v1", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _V1),
+    "contrastive_dreamer-toy": ("contrastive_dreamer", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _INFONCE),
+    "dreamer_v2-toy": ("dreamer_v2", "toy/maze", Budget(3_000, 1_000, 3, 4), 130, _V2),
+    "dreamer_v2-pong": ("dreamer_v2", "atari/pong", Budget(12_000, 8_000, 1, 1), 150, _V2),
+    "planet-toy": ("planet", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _CEM),
+    "planet-control": ("planet", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _CEM),
     "simulus-toy": ("simulus", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _EARLY),
     "simulus-pong": ("simulus", "atari/pong", Budget(4_000, 2_000, 1, 1), 150, _SEEING),
 }

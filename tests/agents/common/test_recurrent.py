@@ -80,9 +80,7 @@ def test_the_sequence_is_the_step_repeated():
     state = model.initial(2)
     for t in range(3):
         deter = model.core(state, action[:, t])
-        raw = model.posterior_raw(
-            nn.functional.elu(model.posterior_hidden(torch.cat([deter, tokens[:, t]], dim=-1)))
-        )
+        raw = model.posterior_raw(nn.functional.elu(model.posterior_hidden(torch.cat([deter, tokens[:, t]], dim=-1))))
         state = state._replace(deter=deter, stoch=raw[:, :4])
         assert torch.allclose(raws[:, t], raw, atol=1e-6)
         assert torch.allclose(states.feature[:, t], state.feature, atol=1e-6)

@@ -195,7 +195,9 @@ def test_bad_input_is_refused_with_the_reason():
         "dreamer_v1", "counter/vector-discrete"
     )
     assert "units, batch to be at least 1" in refused("dreamer_v1", units=0, batch=0)
-    assert "length=14 is longer than an episode of counter/vector-box (13 observations)" in refused("dreamer_v1", length=14)
+    assert "length=14 is longer than an episode of counter/vector-box (13 observations)" in refused(
+        "dreamer_v1", length=14
+    )
     assert "imagination=1" in refused("dreamer_v1", imagination=1)
     assert "holds no sequence of length=10" in refused("dreamer_v1", replay=5)
     assert not refused("dreamer_v1")

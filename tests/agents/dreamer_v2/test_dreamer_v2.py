@@ -185,7 +185,9 @@ def test_behaviour_moves_actor_and_critic_and_the_target_follows_every_100_updat
     assert "target" not in moved(lambda: agent.update(batch))
     agent.updates = 200
     assert "target" in moved(lambda: agent.update(batch))
-    assert all(torch.equal(a, b) for a, b in zip(networks.target.parameters(), networks.value.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(networks.target.parameters(), networks.value.parameters(), strict=True)
+    )
 
 
 def test_starts_carry_no_gradient_into_the_world_model():
