@@ -20,6 +20,7 @@ def refusal(name: str, task: Task, config: GaussianDreamerConfig) -> str | None:
     )
 
 
-def cost(task: Task, config: GaussianDreamerConfig) -> Cost:
+def cost(task: Task, config: GaussianDreamerConfig, objective: int | None = None) -> Cost:
+    """objective: as in `recurrent_spec.cost`."""
     rate = task.action_repeat * config.train_steps / config.train_every
-    return recurrent_spec.cost(task, config, config.stoch, 2 * config.stoch, rate)
+    return recurrent_spec.cost(task, config, config.stoch, 2 * config.stoch, rate, objective=objective)

@@ -83,9 +83,8 @@ class Decoder(nn.Module):
             assert image.shape is not None
             widths = (32 * depth, 4 * depth, 2 * depth, depth, image.shape[-1])
             stages: list[nn.Module] = [nn.Linear(features, widths[0]), nn.Unflatten(-1, (-1, 1, 1))]
-            for (inputs, outputs), kernel in zip(
-                pairwise(widths), (5, 5, 6, 6), strict=True
-            ):  # 1 -> 5 -> 13 -> 30 -> 64
+            kernels = (5, 5, 6, 6)  # 1 -> 5 -> 13 -> 30 -> 64 pixels a side
+            for (inputs, outputs), kernel in zip(pairwise(widths), kernels, strict=True):
                 stages += [nn.ConvTranspose2d(inputs, outputs, kernel, 2), activation()]
             self.convolutions = nn.Sequential(*stages[:-1])
 

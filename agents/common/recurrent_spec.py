@@ -38,8 +38,8 @@ def nonsense(name: str, task: Task, config: Any, others: Iterable[str] = ()) -> 
         return f"{name} needs {', '.join(low)} to be at least 1"
     if task.episode_steps is not None and config.length > task.episode_steps + 1:
         return (
-            f"{name} trains on sequences within episodes: length={config.length} is longer than an episode of {task.id} "
-            f"({task.episode_steps + 1} observations)"
+            f"{name} trains on sequences within episodes: length={config.length} is longer than an episode of "
+            f"{task.id} ({task.episode_steps + 1} observations)"
         )
     if config.replay < config.length * config.collection.envs:
         return (
@@ -48,9 +48,12 @@ def nonsense(name: str, task: Task, config: Any, others: Iterable[str] = ()) -> 
     return None
 
 
-def cost(task: Task, config: Any, latent: int, raw: int, update_rate: float, plan: int = 0) -> Cost:
+def cost(
+    task: Task, config: Any, latent: int, raw: int, update_rate: float, plan: int = 0, objective: int | None = None
+) -> Cost:
     """Products of the layers, times what an update does with each. latent, raw: sizes of z and of its parameters;
-    update_rate: updates per agent step; plan: model steps per decision."""
+    update_rate: updates per agent step; plan: model steps per decision; objective: products per state of what takes the
+    decoder's place."""
     actions = int(task.action.n) if isinstance(task.action, spaces.Discrete) else spaces.flatdim(task.action)
     feature, units = config.deter + latent, config.units
     vectors = sum(spaces.flatdim(space) for key, space in task.observation.spaces.items() if key != "image")
@@ -66,6 +69,7 @@ def cost(task: Task, config: Any, latent: int, raw: int, update_rate: float, pla
         kernels = zip(pairwise(back), (5, 5, 6, 6), (1, 5, 13, 30), strict=True)
         draw += feature * 32 * depth + sum(k * k * a * b * n * n for (a, b), k, n in kernels)
         tokens += 32 * depth
+    draw = draw if objective is None else objective
     core = (latent + actions) * config.hidden + 3 * config.deter * (config.hidden + config.deter)
     prior = config.hidden * (config.deter + raw)
     infer = see + core + prior + config.hidden * tokens

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.agents.api import AgentSpec, Scale, Task
+from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common.config import merge
 from bench.agents.common.gaussian_dreamer_scales import SCALES, VECTORS
-from bench.agents.common.gaussian_dreamer_spec import cost, refusal
+from bench.agents.common.gaussian_dreamer_spec import cost as shared_cost
+from bench.agents.common.gaussian_dreamer_spec import refusal
 from bench.agents.common.names import unknown
 from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
 from bench.agents.contrastive_dreamer.variants import VARIANTS
@@ -35,6 +36,14 @@ def supports(task: Task, config: ContrastiveDreamerConfig) -> str | None:
             f"length={config.length} leave fewer than two"
         )
     return refusal("contrastive_dreamer", task, config)
+
+
+def cost(task: Task, config: ContrastiveDreamerConfig) -> Cost:
+    """With the head and its scores against all candidates in the decoder's place."""
+    feature, units = config.deter + config.stoch, config.units
+    head = (32 * config.depth + 2 * units + 2 * feature) * units
+    pairs = 2 * config.batch * config.length * feature
+    return shared_cost(task, config, head + pairs if config.objective == "infonce" else 0)
 
 
 spec = AgentSpec(

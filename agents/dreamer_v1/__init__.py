@@ -1,1 +1,1 @@
-"""DreamerV1: Gaussian latents, states learnt by reconstruction, an actor that learns by gradients through the dynamics."""
+"""DreamerV1: Gaussian latents, states learnt by reconstruction, an actor trained by gradients through the dynamics."""

@@ -93,8 +93,8 @@ class DreamerV2(RecurrentAgent):
     def actor_loss(
         self, feature: Tensor, action: Tensor, target: Tensor, value: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The loss, and the policy's mean entropy. An action first affects the target of the state it leads to, so state k
-        is paired with target k + 1 [H, N]; the last two states of features [H + 1, N, F] are dropped."""
+        """The loss, and the policy's mean entropy. An action first affects the target of the state it leads to, so
+        state k is paired with target k + 1 [H, N]; the last two states of features [H + 1, N, F] are dropped."""
         config, actor = self.config, self.networks.actor
         policy = actor(feature[:-2].detach())
         entropy = actor.entropy(policy)
@@ -107,7 +107,7 @@ class DreamerV2(RecurrentAgent):
         return -(weight[:-2] * objective).mean(), entropy.mean()
 
     def discounts(self, feature: Tensor, terminal: Tensor) -> Tensor:
-        """[H + 1, N]: the first is that of replay, the others are predicted, or constant where no episode ends by itself."""
+        """[H + 1, N]: the first is replay's, the others are predicted; constant where no episode ends by itself."""
         going_on = self.networks.going_on
         if going_on is None:
             return torch.full(feature.shape[:-1], self.config.discount, device=feature.device)

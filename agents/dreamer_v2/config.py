@@ -1,5 +1,5 @@
-"""Configuration of DreamerV2. [C]: the value of the authors' released code (danijar/dreamerv2 at 07d906e). Where a task's
-protocol decides, the default here is dm_control's; variants.py has the others."""
+"""Configuration of DreamerV2. [C]: the value of the authors' released code (danijar/dreamerv2 at 07d906e). Where a
+task's protocol decides, the default here is dm_control's; variants.py has the others."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ class DreamerV2Config(AgentConfig):
     imagination: int = 15  # decisions H [C]
     discount: float = 0.99  # gamma, per decision [C]; on Atari 0.995 in the paper, 0.999 in the code
     lambda_: float = 0.95  # of the returns [C]
-    reinforce: float = (
-        0.0  # rho: share of REINFORCE in the actor's gradient, the rest comes through the dynamics; 1 on Atari
-    )
+    reinforce: float = 0.0  # rho: REINFORCE's share of the actor's gradient, the rest is the dynamics'; discrete: 1 [C]
     entropy_scale: float = 1e-4  # eta; 1e-3 on Atari [C]
     target_every: int = 100  # updates between copies of the critic to its target [C]
 

@@ -97,8 +97,8 @@ class PlaNet(RecurrentAgent):
         return search(returns, mean, mean[:, :, None][:, :, :0], settings, generator).mean[:, 0]
 
     def returns(self, state: Latent, actions: Tensor, generator: Generator) -> Tensor:
-        """Summed rewards [N] of dreams from states [N, ...] under actions [H, N, A]; what follows an end counts as much as
-        is still going on."""
+        """Summed rewards [N] of dreams from states [N, ...] under actions [H, N, A]; what follows an end counts as
+        much as is still going on."""
         networks = self.networks
         noise = networks.rssm.latents.noise(actions.shape[:2], generator)
         total, alive = torch.zeros_like(state.deter[:, 0]), torch.ones_like(state.deter[:, 0])

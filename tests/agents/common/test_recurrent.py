@@ -32,7 +32,7 @@ def test_returns_by_arrival_and_by_leaving_differ_in_where_a_reward_counts():
     assert arrival_returns(r, v, c, 0.5, torch.tensor(40.0)).tolist() == pytest.approx([24.8725, 33.05, 39.0])
     following = torch.tensor([20.0, 30, 40])
     assert lambda_returns(r, following, c, 0.5, torch.tensor(40.0)).tolist() == pytest.approx([24.8725, 33.05, 39.0])
-    # Four states, of which arriving at state 2 alone pays 1: by arrival its own return holds that, by leaving it does not
+    # Four states, of which arriving at state 2 alone pays 1: by arrival its own return holds that, by leaving not
     paid, none, one = torch.tensor([0.0, 0, 1, 0]), torch.zeros(4), torch.ones(4)
     assert arrival_returns(paid, none, one, 1.0, torch.tensor(0.0)).tolist() == [1, 1, 1, 0]
     assert lambda_returns(paid[1:], none[1:], one[1:], 1.0, torch.tensor(0.0)).tolist() == [1, 1, 0]
@@ -133,8 +133,8 @@ def test_pairwise_scores_are_torch_s_log_probabilities():
 
 
 def test_infonce_bounds_the_information_of_gaussians():
-    """s = o + noise: I = ln(1 + 1/variance) / 2 per dimension. Given the true q(s | o), the bound is tight over observations,
-    as what it lacks depends on s alone; over states it lacks ln p(s), and stays below."""
+    """s = o + noise: I = ln(1 + 1/variance) / 2 per dimension. Given the true q(s | o), the bound is tight over
+    observations, as what it lacks depends on s alone; over states it lacks ln p(s), and stays below."""
     chance, count, variance = generator(), 2000, 0.25
     o = torch.randn(count, 2, generator=chance)
     s = o + variance**0.5 * torch.randn(count, 2, generator=chance)

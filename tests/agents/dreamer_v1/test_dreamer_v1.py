@@ -128,7 +128,7 @@ class Constant(Actor):
 class Line(nn.Module):
     """s' = s + a, and no latents: just what `imagine` asks of a model."""
 
-    class latents:  # noqa: N801
+    class latents:
         @staticmethod
         def noise(shape, generator):
             return torch.zeros(*shape, 0, dtype=torch.float64)

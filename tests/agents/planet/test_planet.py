@@ -62,7 +62,7 @@ def test_the_loss_weighs_the_reward_ten_times(monkeypatch):
 class Line:
     """s' = s + a, and a reward that falls with the distance from 1."""
 
-    class latents:  # noqa: N801
+    class latents:
         @staticmethod
         def noise(shape, generator):
             return torch.zeros(*shape, 0)
