@@ -118,6 +118,6 @@ def free(kl: Tensor, free_nats: float) -> Tensor:
 def quantised(image: Tensor, generator: Generator | None) -> Tensor:
     """Images uint8 in 5 bits about 0, spread evenly over each of the 32 steps; without a generator, its lower edge."""
     steps = torch.div(image, 8, rounding_mode="floor").float() / 32 - 0.5
-    return (
-        steps if generator is None else steps + torch.rand(steps.shape, generator=generator, device=image.device) / 32
-    )
+    if generator is None:
+        return steps
+    return steps + torch.rand(steps.shape, generator=generator, device=image.device) / 32

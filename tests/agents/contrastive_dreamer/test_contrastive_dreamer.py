@@ -81,7 +81,5 @@ def test_bad_input_is_refused_with_the_reason():
     assert "continuous actions" in refused("contrastive_dreamer", "counter/image-discrete")
     assert "batch=1 and length=1 leave fewer than two" in refused("contrastive_dreamer", batch=1, length=1)
     assert "Did you mean 'over_obs'" in refused("contrastive_dreamer", direction="over_ob")
-    assert "unknown objective of contrastive_dreamer 'pixels'" in refused(
-        "contrastive_dreamer", objective="reconstruction"
-    )
+    assert "unknown objective of contrastive_dreamer 'pixels'" in refused("contrastive_dreamer", objective="pixels")
     assert not refused("contrastive_dreamer", objective="none")

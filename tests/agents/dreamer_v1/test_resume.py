@@ -6,6 +6,4 @@ from bench.tests.benchmarks.conftest import plan_run  # noqa: F401 - a fixture
 
 def test_killed_and_resumed_equals_undisturbed(plan_run):  # noqa: F811
     updates = killed_and_resumed_equals_undisturbed(plan_run, "dreamer_v1", "toy/reach", 60)
-    assert (
-        updates == 2 + 4
-    )  # at frame 20, and one every 10 frames; the first sequence comes with the first episode, at frame 50
+    assert updates == 2 + 4  # at frame 20, and one every 10; the first sequence comes at frame 50, with an episode
