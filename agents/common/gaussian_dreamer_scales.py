@@ -29,13 +29,21 @@ SCALES: Mapping[str, Mapping[str, Any]] = {
         "depth": 4,
         "units": 64,
         "batch": 16,
-        "length": 10,
+        "length": 8,
         "replay": 100_000,
         "prefill": 1000,
-        "train_every": 50,
-        "train_steps": 25,
-        "model_rate": 1e-3,
-        "actor_rate": 1e-3,
-        "value_rate": 1e-3,
+        "train_every": 40,
+        "train_steps": 10,
+        "model_rate": 2e-3,
+        "actor_rate": 3e-4,
+        "value_rate": 5e-4,
     },
 }
+
+# And what they change besides where there are pictures, whose updates take longer.
+IMAGES: Mapping[str, Mapping[str, Any]] = {"paper": {}, "small": {}, "tiny": {"train_steps": 3}}
+
+
+def changes(images: bool, scale: str) -> tuple[Mapping[str, Any], ...]:
+    """The diffs for tasks with or without pictures at a scale, in the order they apply."""
+    return (SCALES[scale], IMAGES[scale]) if images else (VECTORS, SCALES[scale])

@@ -14,6 +14,11 @@ from bench.agents.common.cost import TORCH_PROCESS, row_bytes
 POSITIVE = ("deter", "hidden", "depth", "units", "batch", "length", "imagination", "train_every", "train_steps")
 
 
+def fitted(task: Task, config: Any) -> dict[str, int]:
+    """The diff that makes sequences no longer than the task's episodes."""
+    return {} if task.episode_steps is None else {"length": min(config.length, task.episode_steps + 1)}
+
+
 def unseen(name: str, task: Task) -> str | None:
     """Why the encoder cannot see the task's observations; None where it can."""
     if not task.observation.spaces:

@@ -7,10 +7,11 @@ from typing import Any
 
 from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common.config import merge
-from bench.agents.common.gaussian_dreamer_scales import SCALES, VECTORS
+from bench.agents.common.gaussian_dreamer_scales import changes
 from bench.agents.common.gaussian_dreamer_spec import cost as shared_cost
 from bench.agents.common.gaussian_dreamer_spec import refusal
 from bench.agents.common.names import unknown
+from bench.agents.common.recurrent_spec import fitted
 from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
 from bench.agents.contrastive_dreamer.variants import VARIANTS
 
@@ -22,8 +23,8 @@ CHOICES = {
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> ContrastiveDreamerConfig:
-    vectors = {} if "image" in task.observation.spaces else VECTORS
-    return merge(ContrastiveDreamerConfig, vectors, SCALES[scale], variant)
+    config = merge(ContrastiveDreamerConfig, *changes("image" in task.observation.spaces, scale))
+    return merge(config, fitted(task, config), variant)
 
 
 def supports(task: Task, config: ContrastiveDreamerConfig) -> str | None:

@@ -7,15 +7,16 @@ from typing import Any
 
 from bench.agents.api import AgentSpec, Scale, Task
 from bench.agents.common.config import merge
-from bench.agents.common.gaussian_dreamer_scales import SCALES, VECTORS
+from bench.agents.common.gaussian_dreamer_scales import changes
 from bench.agents.common.gaussian_dreamer_spec import cost, refusal
+from bench.agents.common.recurrent_spec import fitted
 from bench.agents.dreamer_v1.config import DreamerV1Config
 from bench.agents.dreamer_v1.variants import VARIANTS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerV1Config:
-    vectors = {} if "image" in task.observation.spaces else VECTORS
-    return merge(DreamerV1Config, vectors, SCALES[scale], variant)
+    config = merge(DreamerV1Config, *changes("image" in task.observation.spaces, scale))
+    return merge(config, fitted(task, config), variant)
 
 
 def supports(task: Task, config: DreamerV1Config) -> str | None:

@@ -12,15 +12,17 @@ from bench.agents.common import recurrent_spec
 from bench.agents.common.config import merge
 from bench.agents.common.names import unknown
 from bench.agents.dreamer_v2.config import DreamerV2Config
-from bench.agents.dreamer_v2.variants import DISCRETE, SCALES, SETTINGS, VARIANTS, VECTORS
+from bench.agents.dreamer_v2.variants import DISCRETE, IMAGES, SCALES, SETTINGS, VARIANTS, VECTORS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerV2Config:
     settings = merge(DreamerV2Config, variant).settings
     protocol = SETTINGS.get(settings, {}).get(task.id.partition("/")[0], {})
     actions = DISCRETE if isinstance(task.action, spaces.Discrete) else {}
-    vectors = {} if "image" in task.observation.spaces else VECTORS
-    return merge(DreamerV2Config, vectors, actions, protocol, SCALES[scale], variant)
+    images = "image" in task.observation.spaces
+    kind = (SCALES[scale], IMAGES[scale]) if images else (VECTORS, SCALES[scale])
+    config = merge(DreamerV2Config, actions, protocol, *kind)
+    return merge(config, recurrent_spec.fitted(task, config), variant)
 
 
 def supports(task: Task, config: DreamerV2Config) -> str | None:

@@ -68,8 +68,11 @@ SCALES: Mapping[str, Diff] = {
         "prefill": 500,
         "pretrain": 50,
         "train_every": 4,
-        "model_rate": 1e-3,
-        "actor_rate": 1e-3,
-        "value_rate": 1e-3,
+        "model_rate": 2e-3,
+        "actor_rate": 3e-4,
+        "value_rate": 5e-4,
     },
 }
+
+# And what they change besides where there are pictures: sequences that hold an episode's memory, and fewer updates.
+IMAGES: Mapping[str, Diff] = {"paper": {}, "small": {}, "tiny": {"batch": 4, "length": 40, "train_every": 20}}

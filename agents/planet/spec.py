@@ -14,7 +14,8 @@ from bench.agents.planet.variants import SCALES, VARIANTS, VECTORS
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> PlaNetConfig:
     vectors = {} if "image" in task.observation.spaces else VECTORS
-    return merge(PlaNetConfig, vectors, SCALES[scale], variant)
+    config = merge(PlaNetConfig, vectors, SCALES[scale])
+    return merge(config, recurrent_spec.fitted(task, config), variant)
 
 
 def supports(task: Task, config: PlaNetConfig) -> str | None:

@@ -35,6 +35,7 @@ SCALES: Mapping[str, Diff] = {
         "length": 8,
         "replay": 100_000,
         "train_steps": 10,
+        "model_rate": 2e-3,
         "candidates": 50,
         "elites": 10,
         "iterations": 2,
