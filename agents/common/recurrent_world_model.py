@@ -49,11 +49,11 @@ class RecurrentWorldModel(WorldModel):
             latent = networks.rssm.dream(latent, act, chance)
             states.append(latent)
         feature = stacked(states, 1).feature
-        going_on, decoder = networks.going_on, networks.representation.decoder
+        going_on, decoder, discount = networks.going_on, networks.representation.decoder, self.agent.config.discount
         return Dream(
             reward=networks.reward(feature),
-            continuation=going_on and (torch.sigmoid(going_on(feature)) / self.agent.config.discount).clamp(max=1),
+            continuation=None if going_on is None else (torch.sigmoid(going_on(feature)) / discount).clamp(max=1),
             feature=feature,
-            observation=decoder and decoder.as_observed(decoder(feature)),
+            observation=None if decoder is None else decoder.as_observed(decoder(feature)),
             state={"deter": latent.deter, "stoch": latent.stoch},
         )

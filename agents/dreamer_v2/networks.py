@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -49,4 +48,4 @@ class DreamerV2Networks(Networks):
         self.going_on = Scalar(features, units, 4, ELU) if task.terminates else None
         self.actor = (OneHot if agent.discrete else TruncatedNormal)(features, units, agent.size)
         self.value = Scalar(features, units, 4, ELU)
-        self.target = copy.deepcopy(self.value).requires_grad_(False)
+        self.target = Scalar(features, units, 4, ELU).requires_grad_(False)  # a copy from the first update on

@@ -177,6 +177,14 @@ def test_updates_are_owed_by_frames():
     assert counts == {4999: 0, 5000: 100, 5999: 100, 6000: 200, 105_000: 100 + 100 * 100}
 
 
+def test_settings_follow_what_is_seen_and_how_long_episodes_are():
+    spec, vectors, images = (registry.get("dreamer_v1"), TASKS["counter/vector-box"], TASKS["counter/image-box"])
+    seen = [registry.resolve(spec, task, "paper", {}, {}) for task in (vectors, images)]
+    assert [config.free_nats for config in seen] == [0.0, 3.0]
+    assert [config.length for config in seen] == [13, 13]  # of an episode of 12 decisions; else 50
+    assert spec.supports(images, seen[1]) is None
+
+
 def test_exploring_adds_noise_and_evaluating_none():
     agent = built("dreamer_v1", noise=0.3, played=60)
     state, generator = agent.networks.rssm.initial(500), torch.Generator()
