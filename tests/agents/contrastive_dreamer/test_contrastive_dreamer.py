@@ -59,7 +59,7 @@ def test_candidates_are_all_states_of_the_batch():
 
 
 def test_infonce_learns_a_batch_by_heart():
-    agent = built("contrastive_dreamer", played=40, model_rate=3e-3)
+    agent = built("contrastive_dreamer", played=40, model_rate=3e-3, free_nats=50.0)  # the KL pulls at nothing
     batch = agent.batch()
     losses = [agent.update(batch)["loss_infonce"].item() for _ in range(60)]
     assert losses[-1] < losses[0] - 0.3

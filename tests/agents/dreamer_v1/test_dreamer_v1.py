@@ -207,5 +207,5 @@ def test_bad_input_is_refused_with_the_reason():
         "dreamer_v1", length=14
     )
     assert "imagination=1" in refused("dreamer_v1", imagination=1)
-    assert "holds no sequence of length=10" in refused("dreamer_v1", replay=5)
+    assert "holds no sequence of length=8" in refused("dreamer_v1", replay=5)
     assert not refused("dreamer_v1")
