@@ -38,7 +38,7 @@ def refused(name: str, task_id: str = "counter/vector-box", **diff: Any) -> str:
     return spec.supports(task, registry.resolve(spec, task, "tiny", diff, {})) or ""
 
 
-def keeps_the_contract(name: str, task_id: str, tmp_path, monkeypatch, variant: str = "", **diff: Any) -> None:
+def keeps_the_contract(name: str, task_id: str, tmp_path, monkeypatch, **diff: Any) -> None:
     """`bench check` with settings small enough that learning begins within its steps."""
     file = tmp_path / "early.yaml"
     file.write_text("".join(f"{field}: {value}\n" for field, value in {**SMALLEST[name], **diff}.items()))

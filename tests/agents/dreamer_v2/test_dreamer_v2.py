@@ -119,7 +119,7 @@ def test_samples_of_the_truncated_normal_move_with_its_mean():
     assert torch.allclose(slope, (above - below) / 2e-6, atol=1e-5)
 
 
-def behaviour(agent: DreamerV2, played: int = 20):
+def behaviour(agent: DreamerV2):
     """What the actor's loss is made of, for features [H + 1, N, F] of noise, H = 5, N = 3."""
     chance = torch.Generator().manual_seed(1)
     size = agent.networks.rssm.deter + agent.networks.rssm.latents.size
