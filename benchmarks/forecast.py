@@ -154,6 +154,8 @@ def show(console: Console, plan: Plan, forecast: Forecast, every_run: bool = Fal
     counts = Counter(run.action for run in plan.runs)
     said = ", ".join(f"{number} {action}" for action, number in counts.items())
     console.print(f"{len(plan.runs)} runs: {said}")
+    for reason in plan.skipped:
+        console.print(f"skipped: {reason}", highlight=False)
     for run in plan.runs:
         if run.note and not every_run:
             console.print(
