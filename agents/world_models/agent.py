@@ -21,7 +21,7 @@ from bench.agents.world_models.evolution import Evolution
 from bench.agents.world_models.frames import Frames
 from bench.agents.world_models.mdn_rnn import MDNRNN
 from bench.agents.world_models.policy import WorldModelsPolicy
-from bench.agents.world_models.training import M_METRICS, V_METRICS, MTraining, VTraining, tile
+from bench.agents.world_models.training import M_METRICS, V_METRICS, MTraining, VTraining, unit
 from bench.agents.world_models.vae import VectorVAE
 from bench.agents.world_models.world_model import DreamModel
 
@@ -136,8 +136,8 @@ class WorldModels(Agent):
         self.stage, self.opening = "V", following
         if isinstance(self.v, VectorVAE):
             self.v.standardise({key: self.tensor(value) for key, value in self.replay.observation(self.rows).items()})
-        if self.config.reward == "tiles":
-            self.m_training.tile = tile(self.replay["reward"][:])
+        self.m_training.unit = unit(self.config.reward, self.replay["reward"][:])
+        self.dreamer.unit.fill_(self.m_training.unit)
 
     def _rate(self, seat: np.ndarray, ended: np.ndarray, following: int) -> np.ndarray | None:
         """Note the returns of episodes that are over; a generation is complete when none of its own is open.
@@ -148,7 +148,9 @@ class WorldModels(Agent):
         over = ended | (self.losing > patience if patience else False)
         rated = over & (seat >= 0)
         self.returns.flat[seat[rated]] = self.total[rated]
-        if np.isnan(self.returns).any() and not (following - self.opening >= self.returns.size and (over | (seat < 0)).all()):
+        if np.isnan(self.returns).any() and not (
+            following - self.opening >= self.returns.size and (over | (seat < 0)).all()
+        ):
             return over
         self.round += 1
         self.opening = following
@@ -234,7 +236,6 @@ class WorldModels(Agent):
         """A generation's dream, from the first frames of the data's episodes."""
         rows = np.array([rows[0] for rows in self.episodes[: self.config.bank]])
         start = tuple(self.tensor(self.replay[name][rows]).float() for name in ("mu", "logvar"))
-        self.dreamer.tile.fill_(self.m_training.tile)
         seed = int(np.random.SeedSequence([self.seed, 4, self.round]).generate_state(1)[0])
         candidates = self.controllers(np.arange(self.returns.size)[:: self.config.rollouts])
         return Dream(self.dreamer, candidates, start, seed, self.config.horizon, self.config.rollouts)  # type: ignore[arg-type]
@@ -301,6 +302,7 @@ class WorldModels(Agent):
         self.m.load_state_dict(state["m"])
         self.v_training.load_state_dict(state["v_training"])
         self.m_training.load_state_dict(state["m_training"])
+        self.dreamer.unit.fill_(self.m_training.unit)
         self.evolution.load_state_dict(state["evolution"])
         self.generator.set_state(state["generator"].cpu())
         self.stage = state["stage"]

@@ -12,31 +12,35 @@ from torch import Generator, Tensor
 
 from bench.agents.api import State
 from bench.agents.world_models.controller import Controller, act, features, told
-from bench.agents.world_models.mdn_rnn import MDNRNN, Recurrent
-
-LOST = -100.0  # what leaving the field costs in CarRacing, in place of that decision's reward
-IDLE = -0.1  # what a decision costs there
+from bench.agents.world_models.mdn_rnn import IDLE, LOST, MDNRNN, Recurrent
 
 
 class Dreamer:
     """What all dreams of a run share: M, C's form, the task's rules."""
 
     def __init__(
-        self, net: MDNRNN, controller: Controller, sees: str, actions: str, choices: int, reward: str, temperature: float
+        self,
+        net: MDNRNN,
+        controller: Controller,
+        sees: str,
+        actions: str,
+        choices: int,
+        reward: str,
+        temperature: float,
     ):
         self.net, self.controller, self.sees = net, controller, sees
         self.actions, self.choices, self.reward, self.temperature = actions, choices, reward, temperature
-        self.tile = torch.zeros((), device=net.kernel.device)  # what a new tile of the track pays, a mean of the data
+        self.unit = torch.ones((), device=net.kernel.device)  # of the reward head's outputs
 
     def rewards(self, outputs: Tensor | None, ended: Tensor) -> Tensor:
         """What a decision pays [...], of M's outputs [..., n]; `ended` bool [...]: it ended the episode."""
         if self.reward == "alive":
-            return torch.ones_like(ended, dtype=self.tile.dtype)
+            return torch.ones_like(ended, dtype=self.unit.dtype)
         assert outputs is not None
         if self.reward == "linear":
-            return outputs[..., 0]
+            return self.unit * outputs[..., 0]
         touched = (torch.softmax(outputs, dim=-1) * torch.arange(outputs.shape[-1], device=outputs.device)).sum(-1)
-        return torch.where(ended, LOST, IDLE + self.tile * touched)
+        return torch.where(ended, LOST, IDLE + self.unit * touched)
 
 
 class Dream:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 LOG_SD = 7.0  # bound of the log standard deviations: a number of z that hardly varies would drive the loss to -inf [D]
 TILES = 4  # classes of the reward head of CarRacing: 0, 1, 2, and 3 or more tiles touched by a decision [D]
+IDLE = -0.1  # what a decision costs in CarRacing
+LOST = -100.0  # what leaving the field costs there, in place of that decision's reward
 REWARD_OUTPUTS = {"none": 0, "alive": 0, "tiles": TILES, "linear": 1}
 
 

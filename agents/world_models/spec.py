@@ -55,9 +55,7 @@ def _actions(task: Task, config: WorldModelsConfig) -> str | None:
             f"and the actions of {task.id} are {action}"
         )
     if kind == "thirds" and not (isinstance(action, Discrete) and action.n == 3):
-        return (
-            f"actions='thirds' (takecover_dream) goes left, stays or goes right, and the actions of {task.id} are {action}"
-        )
+        return f"actions='thirds' (takecover_dream) goes left, stays or goes right, and the actions of {task.id} are {action}"
     if kind == "box" and not isinstance(action, Box):
         return f"actions='box' needs a box of numbers, and the actions of {task.id} are {action}; take actions='argmax'"
     if kind == "argmax" and not isinstance(action, Discrete):

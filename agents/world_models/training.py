@@ -11,7 +11,7 @@ from bench.agents.api import State
 from bench.agents.world_models.config import WorldModelsConfig
 from bench.agents.world_models.controller import told
 from bench.agents.world_models.frames import Frames
-from bench.agents.world_models.mdn_rnn import MDNRNN, TILES, Recurrent
+from bench.agents.world_models.mdn_rnn import IDLE, LOST, MDNRNN, TILES, Recurrent
 from bench.agents.world_models.vae import VAE, Code
 
 V_METRICS = ("v_error", "v_kl")  # squared error of an observation (a sum), and nats
@@ -70,7 +70,7 @@ class MTraining:
         self.optimizer = torch.optim.Adam(net.parameters(), lr=config.m_rate, betas=BETAS, eps=EPS)
         self.updates = 0
         self.state: Recurrent | None = None  # after the last chunk, where the pass goes on
-        self.tile = 0.0  # what a new tile of the track pays, where the reward is told in tiles
+        self.unit = 1.0  # of the reward head's outputs, measured in the data: `unit`
         self._streams: tuple[int, np.ndarray] = (-1, np.empty((0, 0), np.int64))  # of a pass: its number, rows [B, L]
 
     def chunk(self, episodes: list[np.ndarray]) -> tuple[np.ndarray, bool]:
@@ -118,14 +118,14 @@ class MTraining:
         seen = (nll * goes_on).sum() / goes_on.sum().clamp(min=1)
         end = reward = torch.zeros_like(seen)
         if ahead.end is not None:
-            target = (ended & (paid < -50) if self.config.reward == "tiles" else ended).float()
+            target = (ended & (paid <= LOST) if self.config.reward == "tiles" else ended).float()
             weight = 1 + (self.config.end_weight - 1) * target
             end = functional.binary_cross_entropy_with_logits(ahead.end, target, weight=weight)
         if self.config.reward == "tiles":
-            touched = ((paid + 0.1) / max(self.tile, 1e-3)).round().clamp(0, TILES - 1).long()
+            touched = ((paid - IDLE) / self.unit).round().clamp(0, TILES - 1).long()
             reward = functional.cross_entropy(ahead.reward.flatten(0, 1), touched.flatten())  # type: ignore[union-attr]
         elif self.config.reward == "linear":
-            reward = (ahead.reward[..., 0] - paid).square().mean()  # type: ignore[index]
+            reward = (ahead.reward[..., 0] - paid / self.unit).square().mean()  # type: ignore[index]
         return torch.stack([seen, end, reward])
 
     def state_dict(self) -> State:
@@ -134,18 +134,20 @@ class MTraining:
             "optimizer": self.optimizer.state_dict(),
             "updates": self.updates,
             "state": state,
-            "tile": self.tile,
+            "unit": self.unit,
         }
 
     def load_state_dict(self, state: State) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
-        self.updates, self.tile = state["updates"], state["tile"]
+        self.updates, self.unit = state["updates"], state["unit"]
         device = self.net.kernel.device
         self.state = None if state["state"] is None else Recurrent(*(part.to(device) for part in state["state"]))
 
 
-def tile(reward: np.ndarray) -> float:
-    """What one new tile pays in CarRacing, of the data's rewards [N]: the median of what was paid beyond a decision's
-    cost. 0 where no tile was touched."""
-    touched = reward[reward > 0] + 0.1
-    return float(np.median(touched)) if len(touched) else 0.0
+def unit(head: str, reward: np.ndarray) -> float:
+    """What a reward head's outputs count in, of the data's rewards [N]. "tiles": what one new tile of CarRacing's track
+    pays, the median of what was paid beyond a decision's cost. "linear": the rewards' deviation."""
+    if head == "tiles":
+        touched = reward[reward > 0] - IDLE
+        return float(np.median(touched)) if len(touched) else 1.0
+    return max(float(reward.std()), 1e-3)

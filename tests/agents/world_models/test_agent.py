@@ -13,7 +13,7 @@ from bench.agents.counter import LENGTHS
 from bench.agents.world_models import spec as entry
 from bench.agents.world_models.agent import WorldModels, _fitness
 from bench.agents.world_models.media import curve
-from bench.agents.world_models.training import tile
+from bench.agents.world_models.training import unit
 from bench.benchmarks import plan
 from bench.benchmarks.collector import Collector
 from bench.benchmarks.errors import RequestError
@@ -37,7 +37,9 @@ REACH = envs.task("toy/reach")
 
 def collected(steps: int, count: int = 2, **diff):
     """An agent after vector steps on toy/reach under the runner's own collector, its rows, and each step's seats."""
-    agent = WorldModels(config(REACH, **{**SMALLEST, "data_steps": 10, **diff, "collection.envs": count}), REACH, 3, "cpu")
+    agent = WorldModels(
+        config(REACH, **{**SMALLEST, "data_steps": 10, **diff, "collection.envs": count}), REACH, 3, "cpu"
+    )
     policy, rows, seats, stages = agent.policy(count, 3, "explore"), [], [], []
     made = VectorTask([envs.make("toy/reach") for _ in range(count)])
     collector = Collector(made, agent, lambda *row: rows.append(row))
@@ -155,9 +157,11 @@ def test_m_learns_neither_across_episodes_nor_from_time_limits():
     torch.testing.assert_close(net.losses(h, z, ~flags, torch.zeros(rows), died)[1], expected)
 
 
-def test_tiles_of_the_data():
-    assert tile(np.array([-0.1, 3.3, -0.1, 3.1, 6.5], np.float32)) == pytest.approx(3.4)
-    assert tile(np.array([-0.1, -100], np.float32)) == 0
+def test_what_a_reward_heads_outputs_count_in():
+    assert unit("tiles", np.array([-0.1, 3.3, -0.1, 3.1, 6.5], np.float32)) == pytest.approx(3.4)
+    assert unit("tiles", np.array([-0.1, -100], np.float32)) == 1
+    assert unit("linear", np.array([1, 3], np.float32)) == 1
+    assert unit("linear", np.zeros(3, np.float32)) == 1e-3
 
 
 def test_a_dreamt_generation_goes_by_pieces_and_the_method_ends():

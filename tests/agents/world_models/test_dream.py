@@ -36,7 +36,9 @@ def one_by_one(made: Dreamer, dream: Dream) -> np.ndarray:
     net = made.net
     noise = [
         [
-            torch.rand(R, net.mixtures, net.latent, generator=dream.generator, dtype=torch.float64).clamp_(1e-10, 1 - 1e-7),
+            torch.rand(R, net.mixtures, net.latent, generator=dream.generator, dtype=torch.float64).clamp_(
+                1e-10, 1 - 1e-7
+            ),
             torch.randn(R, net.latent, generator=dream.generator, dtype=torch.float64),
         ]
         for _ in range(STEPS)
@@ -103,7 +105,7 @@ def test_a_dream_goes_on_from_its_state():
 
 def test_tiles_pay_what_the_data_say_and_leaving_the_field_costs():
     made = dreamer(reward="tiles")
-    made.tile.fill_(3.5)
+    made.unit.fill_(3.5)
     outputs = torch.tensor([[50.0, 0, 0, 0], [0, 0, 50, 0], [50, 0, 0, 0]])
     paid = made.rewards(outputs, torch.tensor([False, False, True]))
     torch.testing.assert_close(paid, torch.tensor([-0.1, 6.9, -100]))

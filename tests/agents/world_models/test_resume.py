@@ -1,26 +1,61 @@
-"""A run killed once in every stage goes on as if nothing had happened; on CarRacing in tests/benchmarks."""
+"""A run that stops in any of its stages goes on as if nothing had happened; killed for real in the midst of M's updates.
+All stages are killed for real on CarRacing, in tests/benchmarks/test_kill_matrix.py."""
 
+import json
 import signal
 
+import numpy as np
 import pytest
 
+from bench.agents.common.tree import copied, difference
+from bench.agents.world_models import agent as module
 from bench.results.schema import Budget
-from bench.tests.agents.world_models.subjects import SMALLEST
+from bench.tests.agents.world_models.subjects import DREAM, SMALLEST, subject
 from bench.tests.benchmarks.conftest import plan_run  # noqa: F401 - a fixture
 
-# 3 random episodes of 50 decisions; then ticks of V (18 updates), codes (1), M (60); then episodes of candidates
-SIZES = {**SMALLEST, "m_updates": 60}
-KILLS = {"data": ("loop.observed:100",), "V": ("loop.unit:9",), "M": ("loop.unit:50",), "C": ("loop.observed:700",)}
+LONGER = {"v_epochs": 6, "m_updates": 30, "horizon": 12}
+STEPS = 110
 
 
-def test_killed_in_every_stage_equals_undisturbed(plan_run):  # noqa: F811
-    sets = [f"world_models.{name}={value}" for name, value in SIZES.items()]
-    budget = Budget(700, 700, 1, 1)
+@pytest.mark.parametrize("sizes", [SMALLEST, DREAM], ids=["real", "dream"])
+def test_stopped_in_any_stage_equals_undisturbed(sizes, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ENCODED", 2)  # frames per unit, so that there is a midst of it
+    monkeypatch.setattr(module, "DREAMT", 1)
+    whole, stops = subject(sizes=sizes, **LONGER), {}
+
+    def look(step: int) -> None:
+        agent = whole.agent
+        midst = agent.stage != "C" or (
+            agent.round > 1 and (agent.dream is not None or np.isfinite(agent.returns).any())
+        )
+        if agent.stage in stops or not midst:
+            return
+        (folder := tmp_path / agent.stage).mkdir()
+        manifest = json.loads(json.dumps(agent.replay.flush(folder)))
+        place = whole.counter.at.copy(), whole.counter.episode.copy()
+        stops[agent.stage] = step + 1, folder, manifest, copied(whole.state()), place
+
+    whole.play(STEPS, look)
+    assert list(stops) == list(module.STAGES)
+    for stage, (after, folder, manifest, state, (at, episode)) in stops.items():
+        again = subject(sizes=sizes, **LONGER)
+        again.agent.replay.restore(folder, manifest)
+        again.agent.load_state_dict(state["agent"])
+        again.policy.load_state_dict(state["policy"])
+        again.counter.at, again.counter.episode = at, episode
+        again.play(STEPS - after)
+        assert np.array_equal(again.actions, whole.actions[after:]), stage
+        assert not difference(whole.state(), again.state()), stage
+
+
+def test_killed_and_resumed_equals_undisturbed(plan_run):  # noqa: F811
+    sets = [f"world_models.{name}={value}" for name, value in {**SMALLEST, "m_updates": 60}.items()]
+    budget = Budget(600, 600, 1, 1)  # 150 decisions of data; 18, 1 and 60 units; a generation of 8 episodes
     reference, run = (plan_run("world_models", "toy/reach", budget, sets=sets) for _ in range(2))
     assert reference.here() == 0
-    for kill in ("loop.observed:100", "loop.unit:30", "loop.observed:450"):  # passes count from each start
-        assert run.go(fault=kill, ticks=37).returncode == -signal.SIGKILL, kill
+    assert run.go(fault="loop.unit:60", ticks=37).returncode == -signal.SIGKILL
     done = run.go(ticks=37)
     assert done.returncode == 0, done.stderr
     assert run.events == reference.events
     assert run.run.record.exactness == "exact"
+    assert run.run.record.counters["updates"] == 18 + 60
