@@ -257,9 +257,10 @@ class WorldModels(Agent):
             return "codes", len(self.replay["mu"]) / len(self.replay)
         if self.stage == "M":
             return "M", self.m_training.updates / self.config.m_updates
+        played = self.config.fitness == "real"  # then frames tell how far C is
         if self.stage == "C":
-            return f"C, generation {self.round}", min(self.round / self.config.generations, 1.0)
-        return "data", self.finished / self.config.data_episodes
+            return f"C, generation {self.round}", None if played else self.round / self.config.generations
+        return "data", None if played else min(self.finished / self.config.data_episodes, 1.0)
 
     def metrics(self) -> dict[str, float]:
         sizes = [len(V_METRICS), len(M_METRICS)]

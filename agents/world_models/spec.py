@@ -24,16 +24,19 @@ CHOICES = {
     "covariance": ("separable", "full"),
     "sees": ("z", "zh", "zch"),
 }
-V_PRODUCTS = 50_300_000  # multiply-adds of a picture through V, there and back
+V_PRODUCTS = 38_800_000  # multiply-adds of a picture through V, there and back
 V_ENCODER = 14_800_000  # there
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> WorldModelsConfig:
     kind = task.id.partition("/")[0]
-    if kind not in KINDS:
-        kind = "image" if "image" in task.observation.spaces else "vector"
-    discrete = {"actions": "argmax"} if kind in ("image", "vector") and isinstance(task.action, Discrete) else {}
-    return merge(WorldModelsConfig, KINDS[kind], discrete, SCALES[scale][kind], variant)
+    if kind in KINDS and kind not in ("image", "vector"):
+        return merge(WorldModelsConfig, KINDS[kind], SCALES[scale][kind], variant)
+    kind = "image" if "image" in task.observation.spaces else "vector"
+    own: dict[str, Any] = {"end": task.terminates, "horizon": task.episode_steps or WorldModelsConfig.horizon}
+    if isinstance(task.action, Discrete):
+        own["actions"] = "argmax"
+    return merge(WorldModelsConfig, KINDS[kind], own, SCALES[scale][kind], variant)
 
 
 def supports(task: Task, config: WorldModelsConfig) -> str | None:
@@ -51,11 +54,11 @@ def _actions(task: Task, config: WorldModelsConfig) -> str | None:
     kind, action = config.actions, task.action
     if kind == "racing" and not (isinstance(action, Box) and action.shape == (3,)):
         return (
-            f"actions='racing' (carracing_real, carracing_dream) steers, gives gas and brakes with a box of three numbers, "
-            f"and the actions of {task.id} are {action}"
+            f"actions='racing' (carracing_real, carracing_dream) steers, gives gas and brakes with a box of three "
+            f"numbers, and the actions of {task.id} are {action}"
         )
     if kind == "thirds" and not (isinstance(action, Discrete) and action.n == 3):
-        return f"actions='thirds' (takecover_dream) goes left, stays or goes right, and the actions of {task.id} are {action}"
+        return f"actions='thirds' (takecover_dream) has left, none and right, and the actions of {task.id} are {action}"
     if kind == "box" and not isinstance(action, Box):
         return f"actions='box' needs a box of numbers, and the actions of {task.id} are {action}; take actions='argmax'"
     if kind == "argmax" and not isinstance(action, Discrete):
@@ -126,7 +129,7 @@ def cost(task: Task, config: WorldModelsConfig) -> Cost:
 
 spec = AgentSpec(
     name="world_models",
-    summary="V-M-C: a VAE, a recurrent mixture-density model and a linear controller evolved by CMA-ES, one after another",
+    summary="V-M-C: a VAE, a recurrent mixture-density model, and a linear controller evolved by CMA-ES",
     cls="bench.agents.world_models.agent:WorldModels",
     configure=configure,
     supports=supports,

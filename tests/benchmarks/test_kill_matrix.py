@@ -32,8 +32,8 @@ _SEEING = (*_EARLY, "simulus.tokenizer_after=0", "simulus.tokenizer_updates=4", 
 # Of 1,000 decisions 150 are data; V, codes and M take 19 + 4 + 40 units
 _STAGES = tuple(
     f"world_models.{name}"
-    for name in ("data_episodes=3", "v_epochs=1", "v_batch=8", "m_updates=40", "population=4", "generations=9")
-)
+    for name in ("data_episodes=3", "v_epochs=1", "v_batch=8", "m_updates=40", "population=4", "rollouts=1")
+) + tuple(f"world_models.{name}" for name in ("fitness=real", "reward=none", "end=false", "collection.envs=1"))
 _ROAD = (*_STAGES, "world_models.data_steps=50", "world_models.patience=20")
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),

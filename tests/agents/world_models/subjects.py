@@ -28,6 +28,7 @@ COVER = Task("takecover/v1", RACING.observation, spaces.Discrete(3), 1, 2100, Tr
 SMALLEST: dict[str, Any] = {
     "data_episodes": 3, "latent": 4, "v_units": 8, "v_batch": 8, "v_epochs": 1, "hidden": 6, "mixtures": 2,
     "m_batch": 2, "m_length": 5, "m_updates": 3, "population": 4, "rollouts": 2, "generations": 50, "horizon": 12,
+    "fitness": "real", "reward": "none", "end": False, "collection.envs": 1,
 }  # fmt: skip
 DREAM: dict[str, Any] = {**SMALLEST, "fitness": "dream", "reward": "linear", "end": True}
 

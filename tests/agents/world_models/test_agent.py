@@ -122,7 +122,8 @@ def test_v_sees_every_frame_once_per_epoch_and_m_reads_episodes_in_order():
     agent = played(60, v_epochs=2, m_updates=12)
     rows, training = agent.rows, agent.v_training
     seen = []
-    for training.updates in range(training.total(rows)):
+    for number in range(training.total(rows)):
+        training.updates = number
         seen.append(training.rows(rows))
     half = len(seen) // 2
     for epoch in (np.concatenate(seen[:half]), np.concatenate(seen[half:])):
@@ -130,7 +131,8 @@ def test_v_sees_every_frame_once_per_epoch_and_m_reads_episodes_in_order():
     assert not np.array_equal(seen[0], seen[half])
     follows = {(a, b) for episode in agent.episodes for a, b in zip(episode, episode[1:], strict=False)}
     chunks = []
-    for agent.m_training.updates in range(6):
+    for number in range(6):
+        agent.m_training.updates = number
         chunk, begins = agent.m_training.chunk(agent.episodes)
         chunks.append(begins)
         first = agent.replay["first"][chunk]
@@ -242,9 +244,9 @@ REFUSED = {
     "no frames": (VECTOR, {"data_episodes": 0}, ["data_episodes", "at least 1"]),
     "no temperature": (VECTOR, {"temperature": 0.0}, ["temperature above 0"]),
     "a word nobody knows": (VECTOR, {"covariance": "diagonal"}, ["'diagonal'", "'separable', 'full'"]),
-    "dreams nobody rates": (VECTOR, {"fitness": "dream"}, ["reward='alive'"]),
-    "dreams that never end": (VECTOR, {"fitness": "dream", "reward": "alive"}, ["end=true"]),
-    "tiles without a field": (VECTOR, {"reward": "tiles"}, ["end=true"]),
+    "dreams nobody rates": (VECTOR, {"reward": "none"}, ["reward='alive'"]),
+    "dreams that never end": (VECTOR, {"reward": "alive", "end": False}, ["end=true"]),
+    "tiles without a field": (VECTOR, {"reward": "tiles", "end": False}, ["end=true"]),
     "one choice for ever": (CHOICES, {"exploration": "cauchy"}, ["'hold'"]),
     "negative patience": (VECTOR, {"patience": -1}, ["patience"]),
 }

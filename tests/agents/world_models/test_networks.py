@@ -58,7 +58,7 @@ def test_v_has_the_shapes_of_the_figure():
     assert z.shape == (1, 32)
     assert shapes[:4] == [(32, 31, 31), (64, 14, 14), (128, 6, 6), (256, 2, 2)]
     assert shapes[4:] == [(128, 5, 5), (64, 13, 13), (32, 30, 30), (3, 64, 64)]
-    assert 0 <= picture.min() and picture.max() <= 1 and picture.std() > 0
+    assert picture.min() >= 0 and picture.max() <= 1 and picture.std() > 0
 
 
 # V

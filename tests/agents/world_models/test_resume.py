@@ -1,5 +1,5 @@
-"""A run that stops in any of its stages goes on as if nothing had happened; killed for real in the midst of M's updates.
-All stages are killed for real on CarRacing, in tests/benchmarks/test_kill_matrix.py."""
+"""A run that stops in any of its stages goes on as if nothing had happened; killed for real among M's updates. All
+stages are killed for real in tests/benchmarks/test_kill_matrix.py, on CarRacing as well."""
 
 import json
 import signal
