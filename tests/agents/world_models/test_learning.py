@@ -1,4 +1,4 @@
-"""A controller evolved in the dream of toy/reach goes more than half of the way in the task. That it gets to 80 % with its
+"""A controller evolved in dreams of toy/reach goes more than half of the way in the task. That it gets to 80 % with its
 own settings is for the record in results/measured/solve.csv."""
 
 import numpy as np
