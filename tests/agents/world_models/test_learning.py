@@ -10,7 +10,10 @@ from bench.benchmarks.suites import toy
 from bench.envs import registry as envs
 from bench.envs.vector import VectorTask
 
-SOONER = {"data_episodes": 80, "v_epochs": 6, "hidden": 48, "m_updates": 500, "m_rate": 5e-3, "generations": 25}
+SOONER = {
+    "data_episodes": 80, "v_epochs": 6, "hidden": 48, "m_length": 25, "m_batch": 32, "m_updates": 800, "m_rate": 5e-3,
+    "m_rate_decay": 0.995, "generations": 20,
+}  # fmt: skip
 
 
 def test_a_controller_evolved_in_dreams_reaches():
