@@ -40,7 +40,7 @@ VARIANTS: Mapping[str, Diff] = {
 }
 
 # What tasks other than the two published ones have in common: our extension, rated in dreams with a linear reward head.
-_OTHERS: Diff = {"exploration": "hold", "actions": "box", "fitness": "dream", "reward": "linear", "temperature": 1.0}
+_OTHERS: Diff = {"exploration": "hold", "actions": "box", "fitness": "dream", "reward": "linear"}
 
 # By kind of task; the defaults are CarRacing's.
 KINDS: Mapping[str, Diff] = {
@@ -150,7 +150,7 @@ SCALES: Mapping[str, Mapping[str, Diff]] = {
             "collection.envs": 8,
         },
         "vector": {
-            "data_episodes": 160,
+            "data_episodes": 200,
             "latent": 6,
             "v_batch": 50,
             "v_rate": 3e-3,
