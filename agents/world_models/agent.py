@@ -34,6 +34,7 @@ DREAMT = 50  # decisions of a dreamt generation per unit
 class WorldModels(Agent):
     config: WorldModelsConfig
     replay: Frames
+    world_model: DreamModel
 
     def __init__(self, config: WorldModelsConfig, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)

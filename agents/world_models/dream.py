@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from bench.agents.api import State
 from bench.agents.world_models.controller import Controller, act, features, told
-from bench.agents.world_models.mdn_rnn import IDLE, LOST, MDNRNN, Recurrent
+from bench.agents.world_models.mdn_rnn import IDLE, LOST, MDNRNN, Mixture, Recurrent
 
 
 class Dreamer:
@@ -92,14 +92,14 @@ class Dream:
         self.z = self._next(ahead.z, rollouts)
         self.at += 1
 
-    def _next(self, mixture: Any, rollouts: int) -> Tensor:
+    def _next(self, mixture: Mixture, rollouts: int) -> Tensor:
         """z after the decision: candidates share the noise of each of their episodes."""
         dtype, device, net = self.z.dtype, self.z.device, self.dreamer.net
-        chance = {"generator": self.generator, "device": device, "dtype": dtype}
+        chance: dict[str, Any] = {"generator": self.generator, "device": device, "dtype": dtype}
         uniform = torch.rand(rollouts, net.mixtures, net.latent, **chance).clamp_(1e-10, 1 - 1e-7)
         normal = torch.randn(rollouts, net.latent, **chance)
         if self.width == rollouts:  # whole: the noise broadcasts over candidates
-            parts = type(mixture)(*(part.unflatten(0, (-1, rollouts)) for part in mixture))
+            parts = Mixture(*(part.unflatten(0, (-1, rollouts)) for part in mixture))
             return parts.sample(self.dreamer.temperature, uniform, normal).flatten(0, 1)
         mine = self.place % rollouts
         return mixture.sample(self.dreamer.temperature, uniform[mine], normal[mine])

@@ -25,7 +25,7 @@ class Explorer:
 
     def __call__(self, first: Tensor, generator: Generator) -> Tensor:
         """Actions as the task takes them; rows where `first` bool [E] is true start afresh."""
-        return getattr(self, f"_{self.policy}")(first, generator)  # type: ignore[no-any-return]
+        return getattr(self, f"_{self.policy}")(first, generator)
 
     def _cauchy(self, first: Tensor, generator: Generator) -> Tensor:
         """The released code's untrained agent: z is noise, h is 0, and C's weights are s Cauchy(0, 1), s ~ U(0, 0.01)
