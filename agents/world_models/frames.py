@@ -46,6 +46,7 @@ class Column:
         """A copy of the rows of an index [...], or of a slice."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(self._length))
+        rows = np.ascontiguousarray(rows)  # the copy lies as its index does, and torch sums as a copy lies
         split = len(self._mapped)
         if not self._tail:
             return self._mapped[rows]

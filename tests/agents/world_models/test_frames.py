@@ -23,7 +23,9 @@ def test_rows_lie_in_memory_and_then_in_one_file_that_is_only_appended_to(tmp_pa
     column.append(numbers(4, 5))
     index = np.array([[5, 0], [3, 2]])
     assert column[index].tolist() == [[[5, 50], [0, 0]], [[3, 30], [2, 20]]]  # half of it mapped, half not
+    assert column[index.T].flags.c_contiguous
     column.flush(path)
+    assert column[index.T].flags.c_contiguous  # wherever rows lie, the copy lies the same
     assert path.read_bytes()[: len(begin)] == begin
     assert column[index].tolist() == [[[5, 50], [0, 0]], [[3, 30], [2, 20]]]
     again = Column("f4", (2,))
