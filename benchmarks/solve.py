@@ -35,7 +35,6 @@ OUT = ROOT / "results" / "measured" / "solve.csv"
 STORE = ROOT / "build" / "solve"  # one store per agent and state of its sources: an interrupted measurement goes on
 SEEDS = 3
 ENOUGH = 0.8  # of the way from the random policy to the optimum, by every seed
-FRAMES = {("simulus", "toy/reach"): 100_000}  # where the 12,000 of `tiny` are too few and more are known to do
 
 Row = dict[str, str]
 
@@ -101,7 +100,6 @@ def measure(name: str, task_id: str) -> Row:
     """Train as `bench run` does, one run at a time, and say how far each seed came. CalledProcessError where a run did
     not finish, RuntimeError where the sources did not stay as they were."""
     command = ["run", "--agents", name, "--suite", "toy", "--tasks", task_id, "--scale", "tiny", "--seeds", str(SEEDS)]
-    command += ["--frames", str(FRAMES[name, task_id])] if (name, task_id) in FRAMES else []
     command += ["--device", "cpu", "--jobs", "1"]
     digest = sources(name)
     root = STORE / f"{name}-{digest}"

@@ -60,8 +60,9 @@ def test_dreamer_learns_walker_walk_from_states():
 
 
 @pytest.mark.parametrize(("task", "seeds"), [("dmc-state/walker_walk", 1), ("dmc-state/ball_in_cup_catch", 3)])
-def test_tdmpc2_learns_from_states(task, seeds):
-    scores = final("tdmpc2", task)
+@pytest.mark.parametrize("agent", ["tdmpc2", "dcmpc"])
+def test_planners_learn_from_states(agent, task, seeds):
+    scores = final(agent, task)
     assert len(scores) == seeds
     assert min(scores.values()) >= 800
 
