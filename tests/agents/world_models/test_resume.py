@@ -14,7 +14,7 @@ from bench.results.schema import Budget
 from bench.tests.agents.world_models.subjects import DREAM, SMALLEST, subject
 from bench.tests.benchmarks.conftest import plan_run  # noqa: F401 - a fixture
 
-LONGER = {"v_epochs": 5, "m_updates": 20, "rollouts": 1, "horizon": 12}
+LONGER = {"v_epochs": 3, "m_updates": 10, "rollouts": 1, "horizon": 12}
 STEPS = 85
 
 
@@ -51,12 +51,12 @@ def test_stopped_in_any_stage_equals_undisturbed(sizes, tmp_path, monkeypatch):
 
 
 def test_killed_and_resumed_equals_undisturbed(plan_run):  # noqa: F811
-    sets = [f"world_models.{name}={value}" for name, value in {**SMALLEST, "m_updates": 60}.items()]
-    budget = Budget(260, 260, 1, 1)  # 150 decisions of data; 18, 1 and 60 units; two episodes of C
+    sets = [f"world_models.{name}={value}" for name, value in {**SMALLEST, "m_updates": 20}.items()]
+    budget = Budget(260, 260, 1, 1)  # 150 decisions of data; 18, 1 and 20 units; two episodes of C
     reference, run = (plan_run("world_models", "toy/reach", budget, sets=sets) for _ in range(2))
     assert reference.here() == 0
-    assert run.go(fault="loop.unit:60", ticks=60).returncode == -signal.SIGKILL
+    assert run.go(fault="loop.unit:30", ticks=60).returncode == -signal.SIGKILL
     assert run.here(ticks=60) == 0
     assert run.events == reference.events
     assert run.run.record.exactness == "exact"
-    assert run.run.record.counters["updates"] == 18 + 60
+    assert run.run.record.counters["updates"] == 18 + 20
