@@ -42,6 +42,7 @@ BUILTIN = {
     "random": "bench.agents.random.spec:spec",
     "simulus": "bench.agents.simulus.spec:spec",
     "tdmpc2": "bench.agents.tdmpc2.spec:spec",
+    "world_models": "bench.agents.world_models.spec:spec",
 }
 
 

@@ -10,6 +10,10 @@ class RequestError(Exception):
     """A request that cannot be carried out as it was made."""
 
 
+class Unsupported(RequestError):
+    """An agent that does not run a task, with its reason."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """ " Did you mean 'x'?" or nothing."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

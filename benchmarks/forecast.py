@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -79,13 +78,8 @@ def _speeds_in_store(root: Path) -> dict[tuple[str, str, str, str], float]:
     found: dict[tuple[str, str, str, str], float] = {}
     for run in reader.runs(root)[0]:
         record = run.record
-        ends = [(session["start"], session["end"]) for session in record.sessions]
-        if run.status != "finished" or not ends or any(end is None for _, end in ends):
-            continue
-        seconds = sum(
-            (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in ends
-        )
-        if seconds >= 5:
+        seconds = run.seconds if run.status == "finished" else None
+        if seconds is not None and seconds >= 5:
             identity = record.identity
             key = identity.label, identity.protocol["name"], identity.scale, record.pinned["device"]
             found[key] = record.counters["agent_steps"] / seconds
@@ -154,6 +148,8 @@ def show(console: Console, plan: Plan, forecast: Forecast, every_run: bool = Fal
     counts = Counter(run.action for run in plan.runs)
     said = ", ".join(f"{number} {action}" for action, number in counts.items())
     console.print(f"{len(plan.runs)} runs: {said}")
+    for reason in plan.skipped:
+        console.print(f"skipped: {reason}", highlight=False)
     for run in plan.runs:
         if run.note and not every_run:
             console.print(

@@ -245,13 +245,45 @@ def predicting() -> Iterator[Result]:
         yield compare("simulus: POP's training forward", 2.3, lambda: net(blocks, net.initial(4)), real)
 
 
+def dreaming() -> Iterator[Result]:
+    """A step of World Models' dream, 64 candidates x 16 episodes in CarRacing's sizes, two threads: against its matrix
+    products alone, and against one member after the other."""
+    import torch
+
+    from bench.agents.world_models.controller import Controller
+    from bench.agents.world_models.dream import Dream, Dreamer
+    from bench.agents.world_models.mdn_rnn import MDNRNN
+    from bench.benchmarks.products import Products
+
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+    net, controller = MDNRNN(32, 3, 256, 5, end=True, reward="tiles"), Controller(32 + 256, 3)
+    torch.nn.init.constant_(net.head.bias[:1], -9)  # nobody dies
+    dreamer = Dreamer(net, controller, "zh", "racing", 0, "tiles", 1.0)
+    start = (torch.zeros(1, 32), torch.zeros(1, 32))
+    with torch.no_grad():
+        whole = Dream(dreamer, 0.1 * torch.randn(64, controller.size), start, 0, 1000, 16)
+        alone = Dream(dreamer, whole.candidates[:1], start, 0, 1000, 1)
+        with Products() as products:
+            whole.step()
+        yield compare("world_models: one dreamt step of 1,024", 4.0, whole.step, products.replay)
+
+        def naive() -> None:
+            for _ in range(64 * 16):
+                alone.step()
+
+        yield compare("world_models: the same, one by one", 1 / 8, whole.step, naive, turns=2)
+        rate = products.flops / compare("", 1, products.replay, products.replay).ours
+        print(f"world_models: {products.flops / 1e9:.2f} GFLOP a dreamt step, its products at {rate / 1e9:.0f} GFLOP/s")
+
+
 def main() -> None:
     start = time.perf_counter()
     replay, grown = fill()
     memory = max(grown, replay.nbytes)
     with tempfile.TemporaryDirectory() as folder:
         results = [sampling(replay), collecting(), logging(Path(folder)), saving(Path(folder)), *planning()]
-        results += predicting()
+        results += [*predicting(), *dreaming()]
     print(f"{'':<44}{'ours':>12}{'naive':>12}{'ratio':>8}{'limit':>8}")
     for r in results:
         print(f"{r.path:<44}{1e3 * r.ours:>9.4f} ms{1e3 * r.naive:>9.4f} ms{r.ratio:>8.2f}{r.limit:>8.2f}")

@@ -15,7 +15,7 @@ from bench.agents import registry as agents
 from bench.agents.api import Scale
 from bench.agents.common.config import as_dict
 from bench.benchmarks import suites
-from bench.benchmarks.errors import RequestError, nearest
+from bench.benchmarks.errors import RequestError, Unsupported, nearest
 from bench.envs import registry as envs
 from bench.envs.base import UnknownTask
 from bench.results import checkpoints, reader
@@ -59,6 +59,7 @@ class Planned:
 class Plan:
     suite: Suite
     runs: tuple[Planned, ...]
+    skipped: tuple[str, ...] = ()  # pairs of agent and task of the suite that cannot be, each with its reason
 
     @property
     def work(self) -> list[Planned]:
@@ -66,7 +67,11 @@ class Plan:
 
 
 def make(request: Request) -> Plan:
-    """Every run of the request with what is done of it. RequestError for whatever is wrong; writes nothing."""
+    """Every run of the request with what is done of it. RequestError for whatever is wrong; writes nothing.
+
+    Tasks of a suite that an agent does not support are skipped; those that were named with --tasks are an error, and so
+    is an agent that supports none.
+    """
     scale = _one_of("scale", request.scale, get_args(Scale))
     if request.rerun:
         _one_of("--rerun value", request.rerun, get_args(Rerun))
@@ -78,11 +83,20 @@ def make(request: Request) -> Plan:
     devices = parse_devices(request.device)
     _check_store(request.root)
     runs: list[Planned] = []
+    skipped: dict[str, list[str]] = {label: [] for label in labels}
     for task_id in tasks:
         budget = _budget(request, suite, task_id, scale)
         protocol = envs.protocol(task_id)
         for label in labels:
-            variant, config = _config(label, task_id, cast(Scale, scale), overrides)
+            try:
+                variant, config = _config(label, task_id, cast(Scale, scale), overrides)
+            except Unsupported as error:
+                skipped[label].append(str(error))
+                if request.tasks:
+                    raise
+                if len(skipped[label]) == len(tasks):
+                    raise Unsupported(f"no task of {suite.name} is one for {label}: {skipped[label][0]}") from error
+                continue
             collection = config.pop("collection")
             for seed in seeds:
                 identity = Identity(
@@ -90,7 +104,7 @@ def make(request: Request) -> Plan:
                 )
                 device = devices[len(runs) % len(devices)]
                 runs.append(_planned(identity, Runtime(budget, suite.name, device, keep=request.keep), request))
-    return Plan(suite, tuple(runs))
+    return Plan(suite, tuple(runs), tuple(reason for reasons in skipped.values() for reason in reasons))
 
 
 def prepare(root: Path) -> None:
@@ -225,7 +239,7 @@ def _config(
         raise RequestError(str(error)) from error
     reason = spec.supports(task, config)
     if reason:
-        raise RequestError(f"{label} does not run {task_id}: {reason}")
+        raise Unsupported(f"{label} does not run {task_id}: {reason}")
     if config.collection.envs < 1:
         raise RequestError(
             f"{label} on {task_id}: collection.envs is {config.collection.envs}, and it takes at least one"

@@ -24,12 +24,11 @@ KEY = ("agent", "task", "scale", "seed")
 def rows(run: Run) -> list[dict[str, str]]:
     """One row per evaluation of a run: mean and standard deviation of its returns, raw and undiscounted."""
     identity, sessions = run.record.identity, run.record.sessions
-    spans = [(datetime.fromisoformat(each["start"]), datetime.fromisoformat(each["end"])) for each in sessions]
     key = {"agent": identity.label, "task": identity.task, "scale": identity.scale, "seed": str(identity.seed)}
     made = {
         "digest": identity.digest,
-        "seconds": f"{sum((end - start).total_seconds() for start, end in spans):.0f}",
-        "date": spans[-1][1].date().isoformat(),
+        "seconds": "" if run.seconds is None else f"{run.seconds:.0f}",
+        "date": datetime.fromisoformat(sessions[-1]["end"]).date().isoformat(),
         "command": _without_store(sessions[-1]["command"]),
         "hardware": sessions[-1]["hardware"]["device"],
     }

@@ -68,9 +68,11 @@ def _shared(files: Iterable[Path]) -> list[Path]:
     waiting = list(files)
     while waiting:
         for node in ast.walk(ast.parse(waiting.pop().read_bytes())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench.agents.common."):
-                path = ROOT / f"{str(node.module).removeprefix('bench.').replace('.', '/')}.py"
-                if path not in found:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench.agents.common"):
+                # "from package import module" and "from module import name" look the same
+                names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+                paths = [ROOT / f"{name.removeprefix('bench.').replace('.', '/')}.py" for name in names]
+                for path in set(filter(Path.is_file, paths)) - found:
                     found.add(path)
                     waiting.append(path)
     return sorted(found)
@@ -121,7 +123,7 @@ def measure(name: str, task_id: str) -> Row:
         "way": " ".join(f"{way:.3f}" for way in ways),
         "solved": "yes" if min(ways) >= ENOUGH else "no",
         "frames": str(runs[0].record.counters["frames"]),
-        "seconds": " ".join(f"{_seconds(run):.0f}" for run in runs),
+        "seconds": " ".join("?" if run.seconds is None else f"{run.seconds:.0f}" for run in runs),
         "command": shlex.join(["bench", *command]),
         "date": datetime.now(UTC).date().isoformat(),
         "sources": digest,
@@ -132,12 +134,6 @@ def measure(name: str, task_id: str) -> Row:
 def _score(run: Run) -> float:
     """Mean return of the last evaluation."""
     return mean([event for event in run.events() if isinstance(event, Evaluation)][-1].returns)
-
-
-def _seconds(run: Run) -> float:
-    """Time spent in all sessions of a run, evaluations included."""
-    spans = [(session["start"], session["end"]) for session in run.record.sessions]
-    return sum((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in spans)
 
 
 def recorded(path: Path = OUT) -> dict[tuple[str, str], Row]:

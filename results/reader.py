@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,17 @@ class Run:
         if self.record.status == "running" and not lease.alive(self.lease):
             return "interrupted"
         return self.record.status
+
+    @property
+    def seconds(self) -> float | None:
+        """Time by the clock of all its sessions, evaluations included; None where it never ran, and where a session was
+        killed, whose end nobody wrote down."""
+        spans = [(session["start"], session["end"]) for session in self.record.sessions]
+        if not spans or any(end is None for _, end in spans):
+            return None
+        return sum(
+            (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for start, end in spans
+        )
 
     def events(self) -> Iterator[Event]:
         """The rows of events.jsonl. An unfinished last line (a run that is being written) is left out; ValueError for a

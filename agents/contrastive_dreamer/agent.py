@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.agents.common.gaussian_dreamer import GaussianDreamer
-from bench.agents.common.representation import InfoNCE, Representation
+from bench.agents.common.gaussian_dreamer.agent import GaussianDreamer
+from bench.agents.common.rssm.representation import InfoNCE, Representation
 from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
 
 

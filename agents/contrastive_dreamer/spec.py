@@ -7,11 +7,11 @@ from typing import Any
 
 from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common.config import merge
-from bench.agents.common.gaussian_dreamer_scales import changes
-from bench.agents.common.gaussian_dreamer_spec import cost as shared_cost
-from bench.agents.common.gaussian_dreamer_spec import refusal
+from bench.agents.common.gaussian_dreamer.request import cost as shared_cost
+from bench.agents.common.gaussian_dreamer.request import refusal
+from bench.agents.common.gaussian_dreamer.scales import changes
 from bench.agents.common.names import unknown
-from bench.agents.common.recurrent_spec import fitted
+from bench.agents.common.rssm.request import fitted
 from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
 from bench.agents.contrastive_dreamer.variants import VARIANTS
 

@@ -1,12 +1,12 @@
-"""DreamerV1: the agent of agents/common/gaussian_dreamer.py, whose states are learnt by reconstructing observations."""
+"""DreamerV1: agents/common/gaussian_dreamer, whose states are learnt by reconstructing observations."""
 
 from __future__ import annotations
 
 from torch.nn import ReLU
 
-from bench.agents.common.gaussian_dreamer import GaussianDreamer
-from bench.agents.common.images64 import Decoder
-from bench.agents.common.representation import Reconstruction, Representation
+from bench.agents.common.gaussian_dreamer.agent import GaussianDreamer
+from bench.agents.common.rssm.images import Decoder
+from bench.agents.common.rssm.representation import Reconstruction, Representation
 
 
 class DreamerV1(GaussianDreamer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.agents.common.gaussian_dreamer_config import GaussianDreamerConfig
+from bench.agents.common.gaussian_dreamer.config import GaussianDreamerConfig
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from bench.agents.api import AgentSpec, Scale, Task
 from bench.agents.common.config import merge
-from bench.agents.common.gaussian_dreamer_scales import changes
-from bench.agents.common.gaussian_dreamer_spec import cost, refusal
-from bench.agents.common.recurrent_spec import fitted
+from bench.agents.common.gaussian_dreamer.request import cost, refusal
+from bench.agents.common.gaussian_dreamer.scales import changes
+from bench.agents.common.rssm.request import fitted
 from bench.agents.dreamer_v1.config import DreamerV1Config
 from bench.agents.dreamer_v1.variants import VARIANTS
 

@@ -11,9 +11,9 @@ from torch import Generator, Tensor
 from torch.nn import ELU
 
 from bench.agents.common.categorical import draw, entropy, one_hot, straight_through
-from bench.agents.common.dense import mlp
-from bench.agents.common.dreams import Actor
-from bench.agents.common.normal import HALF_LOG_2PI, normal_logprob
+from bench.agents.common.rssm.dense import mlp
+from bench.agents.common.rssm.imagination import Actor
+from bench.agents.common.rssm.normal import HALF_LOG_2PI, normal_logprob
 
 LAYERS = 4  # hidden
 LEAST = 0.1  # deviation of a continuous action

@@ -6,14 +6,14 @@ import torch
 from torch import Generator, Tensor
 
 from bench.agents.api import Mode
-from bench.agents.common.arrival import arrival_returns
-from bench.agents.common.clipped_adam import ClippedAdam
-from bench.agents.common.dreams import imagine
-from bench.agents.common.model_losses import infer
-from bench.agents.common.normal import unit_normal_loss
-from bench.agents.common.recurrent import Latent, Latents
-from bench.agents.common.recurrent_agent import RecurrentAgent
-from bench.agents.common.recurrent_batch import Batch
+from bench.agents.common.rssm.agent import RecurrentAgent
+from bench.agents.common.rssm.arrival import arrival_returns
+from bench.agents.common.rssm.batch import Batch
+from bench.agents.common.rssm.clipped_adam import ClippedAdam
+from bench.agents.common.rssm.imagination import imagine
+from bench.agents.common.rssm.losses import infer
+from bench.agents.common.rssm.model import Latent, Latents
+from bench.agents.common.rssm.normal import unit_normal_loss
 from bench.agents.dreamer_v2.config import DreamerV2Config
 from bench.agents.dreamer_v2.networks import DreamerV2Networks
 

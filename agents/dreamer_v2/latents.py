@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench.agents.common.categorical import draw, straight_through
-from bench.agents.common.recurrent import Latents
+from bench.agents.common.rssm.model import Latents
 
 
 class CategoricalLatents(Latents):

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import ELU
 
-from bench.agents.common.dense import Scalar
-from bench.agents.common.images64 import Decoder, Encoder
-from bench.agents.common.recurrent import RSSM
-from bench.agents.common.recurrent_agent import Networks
-from bench.agents.common.representation import Reconstruction
+from bench.agents.common.rssm.agent import Networks
+from bench.agents.common.rssm.dense import Scalar
+from bench.agents.common.rssm.images import Decoder, Encoder
+from bench.agents.common.rssm.model import RSSM
+from bench.agents.common.rssm.representation import Reconstruction
 from bench.agents.dreamer_v2.actor import OneHot, TruncatedNormal
 from bench.agents.dreamer_v2.latents import CategoricalLatents
 

@@ -8,9 +8,9 @@ from typing import Any
 from gymnasium import spaces
 
 from bench.agents.api import AgentSpec, Cost, Scale, Task
-from bench.agents.common import recurrent_spec
 from bench.agents.common.config import merge
 from bench.agents.common.names import unknown
+from bench.agents.common.rssm import request
 from bench.agents.dreamer_v2.config import DreamerV2Config
 from bench.agents.dreamer_v2.variants import DISCRETE, IMAGES, SCALES, SETTINGS, VARIANTS, VECTORS
 
@@ -22,7 +22,7 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerV2
     images = "image" in task.observation.spaces
     kind = (SCALES[scale], IMAGES[scale]) if images else (VECTORS, SCALES[scale])
     config = merge(DreamerV2Config, actions, protocol, *kind)
-    return merge(config, recurrent_spec.fitted(task, config), variant)
+    return merge(config, request.fitted(task, config), variant)
 
 
 def supports(task: Task, config: DreamerV2Config) -> str | None:
@@ -32,14 +32,14 @@ def supports(task: Task, config: DreamerV2Config) -> str | None:
         return f"dreamer_v2 drops the last two of imagination={config.imagination} + 1 states: it needs 2 or more"
     if not 0 <= config.reinforce <= 1 or not 0 <= config.kl_balance <= 1:
         return f"dreamer_v2 needs shares from 0 to 1: reinforce={config.reinforce}, kl_balance={config.kl_balance}"
-    return recurrent_spec.unseen("dreamer_v2", task) or recurrent_spec.nonsense(
+    return request.unseen("dreamer_v2", task) or request.nonsense(
         "dreamer_v2", task, config, ("latents", "classes", "target_every")
     )
 
 
 def cost(task: Task, config: DreamerV2Config) -> Cost:
     latent = config.latents * config.classes
-    return recurrent_spec.cost(task, config, latent, latent, config.train_steps / config.train_every)
+    return request.cost(task, config, latent, latent, config.train_steps / config.train_every)
 
 
 spec = AgentSpec(

@@ -7,16 +7,16 @@ from torch import Generator, Tensor, nn
 from torch.nn import ReLU
 
 from bench.agents.api import Mode
-from bench.agents.common.clipped_adam import ClippedAdam
-from bench.agents.common.dense import Scalar
-from bench.agents.common.images64 import Decoder, Encoder, seen_vectors
-from bench.agents.common.model_losses import infer
-from bench.agents.common.normal import GaussianLatents
 from bench.agents.common.planner import Search, search
-from bench.agents.common.recurrent import RSSM, Latent
-from bench.agents.common.recurrent_agent import Networks, RecurrentAgent
-from bench.agents.common.recurrent_batch import Batch
-from bench.agents.common.representation import Reconstruction
+from bench.agents.common.rssm.agent import Networks, RecurrentAgent
+from bench.agents.common.rssm.batch import Batch
+from bench.agents.common.rssm.clipped_adam import ClippedAdam
+from bench.agents.common.rssm.dense import Scalar
+from bench.agents.common.rssm.images import Decoder, Encoder, seen_vectors
+from bench.agents.common.rssm.losses import infer
+from bench.agents.common.rssm.model import RSSM, Latent
+from bench.agents.common.rssm.normal import GaussianLatents
+from bench.agents.common.rssm.representation import Reconstruction
 from bench.agents.planet.config import PlaNetConfig
 
 LEAST = 1e-3  # deviation of the planner's Gaussian: the root of the 1e-6 that is added to its variance

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.agents.api import AgentSpec, Cost, Scale, Task
-from bench.agents.common import recurrent_spec
 from bench.agents.common.config import merge
+from bench.agents.common.rssm import request
 from bench.agents.planet.config import PlaNetConfig
 from bench.agents.planet.variants import SCALES, VARIANTS, VECTORS
 
@@ -15,23 +15,23 @@ from bench.agents.planet.variants import SCALES, VARIANTS, VECTORS
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> PlaNetConfig:
     vectors = {} if "image" in task.observation.spaces else VECTORS
     config = merge(PlaNetConfig, vectors, SCALES[scale])
-    return merge(config, recurrent_spec.fitted(task, config), variant)
+    return merge(config, request.fitted(task, config), variant)
 
 
 def supports(task: Task, config: PlaNetConfig) -> str | None:
     if config.elites > config.candidates:
         return f"planet refits to elites={config.elites} of candidates={config.candidates}: there are not as many"
     return (
-        recurrent_spec.unmovable("planet", task, "plans with continuous actions")
-        or recurrent_spec.unseen("planet", task)
-        or recurrent_spec.nonsense("planet", task, config, ("stoch", "random_episodes", "elites", "iterations"))
+        request.unmovable("planet", task, "plans with continuous actions")
+        or request.unseen("planet", task)
+        or request.nonsense("planet", task, config, ("stoch", "random_episodes", "elites", "iterations"))
     )
 
 
 def cost(task: Task, config: PlaNetConfig) -> Cost:
     rate = config.train_steps / config.train_every / (task.episode_steps or 1000)
     plan = config.iterations * config.candidates * config.imagination
-    return recurrent_spec.cost(task, config, config.stoch, 2 * config.stoch, rate, plan)
+    return request.cost(task, config, config.stoch, 2 * config.stoch, rate, plan)
 
 
 spec = AgentSpec(

@@ -56,7 +56,7 @@ function merge(table) {
     row.classList.toggle("same", row.dataset.task === last);
     last = row.dataset.task;
   }
-  table.previousElementSibling.querySelector(".shown").textContent =
+  table.parentElement.previousElementSibling.querySelector(".shown").textContent =
     shown.length < rows.length ? `${shown.length} of ${rows.length} rows shown.` : "";
 }
 

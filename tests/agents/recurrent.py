@@ -1,4 +1,4 @@
-"""Small agents of the families that share agents/common/recurrent_agent.py, and what is asked of each of them."""
+"""Small agents of the families that share agents/common/rssm/agent.py, and what is asked of each of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from bench.agents import conformance, registry
 from bench.agents.common.hostsync import no_host_sync
-from bench.agents.common.recurrent_agent import RecurrentAgent
+from bench.agents.common.rssm.agent import RecurrentAgent
 from bench.agents.counter import TASKS, Subject
 from bench.results.schema import Budget
 

@@ -1,62 +1,40 @@
-"""The training loop in a few lines, without a store: one environment, no evaluation in between."""
+"""Training without a store: the loop of a run in a few lines, and how far it came."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from bench.agents import registry
-from bench.agents.api import Agent, Step
+from bench.agents.api import Agent
+from bench.benchmarks.collector import Collector
+from bench.benchmarks.evaluation import Evaluator
 from bench.benchmarks.suites import toy
 from bench.envs import registry as envs
-from bench.envs.base import TaskEnv
+from bench.envs.vector import VectorTask
 
 
-def train(label: str, task_id: str, steps: int, seed: int = 0) -> tuple[Agent, TaskEnv]:
-    """An agent at scale tiny after `steps` decisions and all they owe."""
-    task, env = envs.task(task_id), envs.make(task_id)
-    spec, _, diff = registry.parse(label)
-    agent = registry.load(spec)(registry.resolve(spec, task, "tiny", diff, {}), task, seed, "cpu")
-    policy = agent.policy(1, seed, "explore")
-    episode, first = 0, True
-    observation = env.reset(seed=agent.episode_seed(episode))[0]
+def train(name: str, task_id: str, steps: int, settings: Mapping[str, Any] | None = None) -> Agent:
+    """An agent at scale tiny with these settings, after `steps` decisions in each environment and all they owe."""
+    spec, task = registry.get(name), envs.task(task_id)
+    config = registry.resolve(spec, task, "tiny", settings or {}, {})
+    agent, count = registry.load(spec)(config, task, 0, "cpu"), config.collection.envs
+    policy = agent.policy(count, 0, "explore")
+    collector = Collector(VectorTask([envs.make(task_id) for _ in range(count)]), agent, lambda *_: None)
+    collector.start()
     for _ in range(steps):
-        flag = np.array([first])
-        action, extras = policy.act(batch(observation), flag)
-        following, reward, terminated, truncated, _ = env.step(action[0])
-        agent.observe(
-            Step(
-                batch(observation),
-                action,
-                np.array([reward], np.float32),
-                batch(following),
-                flag,
-                np.array([terminated]),
-                np.array([truncated]),
-                np.array([episode]),
-                extras,
-            )
-        )
-        observation, first = following, terminated or truncated
-        if first:
-            episode += 1
-            observation = env.reset(seed=agent.episode_seed(episode))[0]
+        action, extras = policy.act(*collector.current())
+        agent.observe(collector.step(action, extras))
+        collector.cut(None)
         while agent.learn():
             pass
-    return agent, env
+    return agent
 
 
-def way(agent: Agent, env: TaskEnv, task_id: str, episodes: int = 20) -> float:
-    """How far from the random policy (0) to the optimum (1) the agent's mean return over `episodes` is."""
-    policy, total = agent.policy(1, 0, "evaluate"), 0.0
-    for episode in range(episodes):
-        observation, first, over = env.reset(seed=10**6 + episode)[0], True, False
-        while not over:
-            action, _ = policy.act(batch(observation), np.array([first]))
-            observation, reward, terminated, truncated, _ = env.step(action[0])
-            total, first, over = total + float(reward), False, terminated or truncated
+def way(agent: Agent, task_id: str) -> float:
+    """How far from the random policy (0) to the optimum (1) the mean return of 20 episodes is."""
+    returns = Evaluator(task_id).play(agent, 20, (0,)).returns
     random, optimum = toy.suite.references[task_id]
-    return (total / episodes - random) / (optimum - random)
-
-
-def batch(observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {key: value[None] for key, value in observation.items()}
+    return float((np.mean(returns) - random) / (optimum - random))

@@ -34,6 +34,12 @@ _V1 = tuple(f"dreamer_v1.{name}" for name in (*_SHORT, "prefill=200", "pretrain=
 _INFONCE = tuple(setting.replace("dreamer_v1", "contrastive_dreamer") for setting in _V1)
 _V2 = tuple(f"dreamer_v2.{name}" for name in (*_SHORT, "prefill=200", "pretrain=10", "train_every=30"))
 _CEM = tuple(f"planet.{name}" for name in (*_SHORT, "random_episodes=1", "candidates=10", "elites=3", "imagination=4"))
+# Of 1,000 decisions 150 are data; V, codes and M take 19 + 4 + 40 units
+_STAGES = tuple(
+    f"world_models.{name}"
+    for name in ("data_episodes=3", "v_epochs=1", "v_batch=8", "m_updates=40", "population=4", "rollouts=1")
+) + tuple(f"world_models.{name}" for name in ("fitness=real", "reward=none", "end=false", "collection.envs=1"))
+_ROAD = (*_STAGES, "world_models.data_steps=50", "world_models.patience=20")
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, ()),
@@ -54,6 +60,8 @@ CASES = {
     "planet-control": ("planet", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, _CEM),
     "simulus-toy": ("simulus", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _EARLY),
     "simulus-pong": ("simulus", "atari/pong", Budget(4_000, 2_000, 1, 1), 150, _SEEING),
+    "world_models-toy": ("world_models", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _STAGES),
+    "world_models-road": ("world_models", "carracing/v3", Budget(2_000, 1_000, 1, 1), 130, _ROAD),
 }
 
 
@@ -69,6 +77,24 @@ def test_ten_kills_give_the_events_of_an_undisturbed_run(plan_run, case):
         assert hurt.returncode == -signal.SIGKILL, (kill, hurt.returncode, hurt.stderr)
     done = run.go(ticks=ticks)
     assert done.returncode == 0, done.stderr
+    assert run.events == reference.events
+    assert run.run.record.exactness == "exact"
+
+
+# Passes count from each start: in the data, in V, in M, and in two generations; 50 ticks between checkpoints
+IN_EACH_STAGE = ("loop.observed:100", "loop.unit:9", "loop.unit:40", "loop.observed:300", "loop.acted:250")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["world_models-toy", "world_models-road"])
+def test_a_kill_in_each_stage_gives_the_events_of_an_undisturbed_run(plan_run, case):
+    agent, task, budget, _, sets = CASES[case]
+    reference = plan_run(agent, task, budget, sets=sets)
+    assert reference.go(ticks=50).returncode == 0
+    run = plan_run(agent, task, budget, sets=sets)
+    for kill in IN_EACH_STAGE:
+        assert run.go(fault=kill, ticks=50).returncode == -signal.SIGKILL, kill
+    assert run.go(ticks=50).returncode == 0
     assert run.events == reference.events
     assert run.run.record.exactness == "exact"
 

@@ -1,5 +1,6 @@
 """Curves of finished runs are kept as they were measured; and what they show is compared with what asks nothing."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,15 @@ def test_every_evaluation_becomes_a_row_once(plan_run, tmp_path):
         assert row["hardware"]
 
 
+def test_a_run_with_a_killed_session_is_recorded_without_its_time(plan_run, tmp_path):
+    run = plan_run("random", "toy/reach", Budget(1_000, 500, 2, 3))
+    assert run.go(fault="loop.observed:700").returncode == -signal.SIGKILL
+    assert run.go().returncode == 0
+    assert run.run.record.sessions[0]["end"] is None
+    assert record.record(run.path.parents[2], tmp_path / "curves.csv") == 1
+    assert {row["seconds"] for row in table.read(tmp_path / "curves.csv")} == {""}
+
+
 def test_shipped_curves_are_whole():
     rows = table.read(record.OUT)
     keys = [(*(row[name] for name in record.KEY), int(row["frames"])) for row in rows]
@@ -60,8 +70,9 @@ def test_dreamer_learns_walker_walk_from_states():
 
 
 @pytest.mark.parametrize(("task", "seeds"), [("dmc-state/walker_walk", 1), ("dmc-state/ball_in_cup_catch", 3)])
-def test_tdmpc2_learns_from_states(task, seeds):
-    scores = final("tdmpc2", task)
+@pytest.mark.parametrize("agent", ["tdmpc2", "dcmpc"])
+def test_planners_learn_from_states(agent, task, seeds):
+    scores = final(agent, task)
     assert len(scores) == seeds
     assert min(scores.values()) >= 800
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a reader does with it at three widths, and that nothing leaves the file."""
+"""The page in a real browser: what a reader does with it at four widths, and that nothing leaves the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page was looked at by no browser"),
 ]
-WIDTHS = (360, 900, 1600)
+WIDTHS = (360, 900, 1200, 1600)
 
 
 @pytest.fixture(scope="module")

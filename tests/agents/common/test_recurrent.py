@@ -8,16 +8,16 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
-from bench.agents.common.arrival import arrival_returns
-from bench.agents.common.clipped_adam import ClippedAdam
-from bench.agents.common.dense import initialised
-from bench.agents.common.images64 import Decoder, Encoder
-from bench.agents.common.normal import GaussianLatents, unit_normal_loss
-from bench.agents.common.recurrent import RSSM
-from bench.agents.common.recurrent_batch import draw
 from bench.agents.common.replay import SequenceReplay
-from bench.agents.common.representation import InfoNCE, infonce, neighbours, normal_scores
 from bench.agents.common.returns import lambda_returns
+from bench.agents.common.rssm.arrival import arrival_returns
+from bench.agents.common.rssm.batch import draw
+from bench.agents.common.rssm.clipped_adam import ClippedAdam
+from bench.agents.common.rssm.dense import initialised
+from bench.agents.common.rssm.images import Decoder, Encoder
+from bench.agents.common.rssm.model import RSSM
+from bench.agents.common.rssm.normal import GaussianLatents, unit_normal_loss
+from bench.agents.common.rssm.representation import InfoNCE, infonce, neighbours, normal_scores
 from bench.tests.agents.counter import VECTOR, steps
 
 PIXELS = spaces.Dict({"image": spaces.Box(0, 255, (64, 64, 3), np.uint8)})

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from bench.agents.common.model_losses import infer
-from bench.agents.common.representation import InfoNCE
+from bench.agents.common.rssm.losses import infer
+from bench.agents.common.rssm.representation import InfoNCE
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
 
 DIRECTIONS = ({"direction": "over_states"}, {"direction": "both"}, {"candidates": "window"}, {"objective": "none"})

@@ -1,31 +1,10 @@
 """dcmpc learns toy/reach, in eight environments stepped and planned for together: more than half of the way after 1,000
 updates. That it gets to 80 % with its own settings is for the record in results/measured/solve.csv."""
 
-import numpy as np
+from bench.tests.agents.train import train, way
 
-from bench.agents import registry
-from bench.benchmarks.collector import Collector
-from bench.benchmarks.evaluation import Evaluator
-from bench.benchmarks.suites import toy
-from bench.envs import registry as envs
-from bench.envs.vector import VectorTask
+SOONER = {"noise_episodes": 20, "learning_rate": 4e-3, "model_rate": 2e-3, "target_rate": 0.05}
 
 
 def test_dcmpc_learns_reach():
-    name, spec = "toy/reach", registry.get("dcmpc")
-    task = envs.task(name)
-    sooner = {"noise_episodes": 20, "learning_rate": 4e-3, "model_rate": 2e-3, "target_rate": 0.05}
-    config = registry.resolve(spec, task, "tiny", {"collection.envs": 8, **sooner}, {})
-    agent = registry.load(spec)(config, task, 0, "cpu")
-    policy = agent.policy(8, 0, "explore")
-    collector = Collector(VectorTask([envs.make(name) for _ in range(8)]), agent, lambda *_: None)
-    collector.start()
-    for _ in range(250):
-        action, extras = policy.act(*collector.current())
-        agent.observe(collector.step(action, extras))
-        collector.cut(None)
-        while agent.learn():
-            pass
-    returns = Evaluator(name).play(agent, 20, (0,)).returns
-    random, optimum = toy.suite.references[name]
-    assert (np.mean(returns) - random) / (optimum - random) > 0.5
+    assert way(train("dcmpc", "toy/reach", 250, {"collection.envs": 8, **SOONER}), "toy/reach") > 0.5

@@ -4,5 +4,4 @@ from bench.tests.agents.train import train, way
 
 
 def test_decqn_solves_reach():
-    agent, env = train("decqn", "toy/reach", 6000)
-    assert way(agent, env, "toy/reach") >= 0.8
+    assert way(train("decqn", "toy/reach", 6000), "toy/reach") >= 0.8

@@ -12,7 +12,7 @@ from bench.agents.dreamer.policy import DreamerPolicy
 
 ENVS, EPISODE = 8, 5  # environments; decisions, the last of which terminates
 TASK = Task("lamp", spaces.Dict({"lamp": spaces.Box(-1, 1, (2,), np.float32)}), spaces.Discrete(3), 1, EPISODE, True)
-SIZES = {"units": 32, "deter": 64, "latents": 8, "classes": 4, "batch": 8, "length": 5}
+SIZES = {"units": 32, "deter": 64, "latents": 8, "classes": 4, "batch": 8, "length": 5, "imagination": 5}
 SPEED = {"collection.envs": ENVS, "train_ratio": 20.0, "learning_rate": 2e-3, "warmup": 20}  # an update per two steps
 
 

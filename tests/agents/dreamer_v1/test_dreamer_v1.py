@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from bench.agents import registry
-from bench.agents.common.dreams import Actor, imagine
-from bench.agents.common.gaussian_dreamer import earlier_product
-from bench.agents.common.model_losses import infer
-from bench.agents.common.recurrent import Latent
-from bench.agents.common.tanh_normal import TanhNormal
+from bench.agents.common.gaussian_dreamer.agent import earlier_product
+from bench.agents.common.gaussian_dreamer.tanh_normal import TanhNormal
+from bench.agents.common.rssm.imagination import Actor, imagine
+from bench.agents.common.rssm.losses import infer
+from bench.agents.common.rssm.model import Latent
 from bench.agents.counter import TASKS
 from bench.agents.dreamer_v1.agent import DreamerV1
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused

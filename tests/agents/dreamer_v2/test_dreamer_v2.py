@@ -9,7 +9,7 @@ from torch import nn
 from bench.agents import registry
 from bench.agents.api import Task
 from bench.agents.common.categorical import one_hot
-from bench.agents.common.recurrent import Latent
+from bench.agents.common.rssm.model import Latent
 from bench.agents.counter import TASKS
 from bench.agents.dreamer_v2.actor import OneHot, TruncatedNormal
 from bench.agents.dreamer_v2.agent import DreamerV2, balanced_kl

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from bench.agents import registry
-from bench.agents.common.model_losses import infer
-from bench.agents.common.recurrent import Latent
+from bench.agents.common.rssm.losses import infer
+from bench.agents.common.rssm.model import Latent
 from bench.agents.counter import TASKS
 from bench.agents.planet.agent import PlaNet, free, quantised
 from bench.tests.agents.recurrent import built, keeps_the_contract, never_waits_for_the_device, refused

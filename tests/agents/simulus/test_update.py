@@ -1,40 +1,24 @@
-"""Losses, dreams and what they are drawn from: alignment, masks, gradients, counts."""
+"""Losses and what they are drawn from: alignment, masks, gradients, counts."""
 
 import numpy as np
 import pytest
 import torch
 
-from bench.agents.api import Diverged
 from bench.agents.common.hostsync import no_host_sync
-from bench.agents.common.tree import copied, difference
 from bench.agents.counter import TASKS
 from bench.agents.simulus.agent import Simulus
 from bench.agents.simulus.cost import products
 from bench.agents.simulus.frames import CHUNK
-from bench.agents.simulus.imagination import BATCHES, Contexts, Dreams, ReturnScale, losses, warmed
-from bench.agents.simulus.means import Means
-from bench.agents.simulus.optimizer import PATIENCE, AdamW, Group
+from bench.agents.simulus.optimizer import AdamW, Group
 from bench.agents.simulus.priorities import UNSEEN, Priorities, drawn
 from bench.agents.simulus.schedule import CONTROLLER, MODEL, TOKENIZER, Schedule
-from bench.agents.simulus.update import Networks, grouped
+from bench.agents.simulus.update import Networks
 from bench.agents.simulus.variants import VARIANTS
-from bench.agents.simulus.world import Memory, Segments
+from bench.agents.simulus.world import Segments
 from bench.benchmarks.products import Products
 from bench.tests.agents.simulus.subjects import atari, built, config, generator, played, walker
 
 VECTOR, IMAGE = TASKS["counter/vector-box"], TASKS["counter/image-discrete"]
-
-
-@pytest.fixture(scope="module")
-def mover() -> Simulus:
-    """Has seen vectors, and learnt."""
-    return played(VECTOR, steps=60).agent
-
-
-@pytest.fixture(scope="module")
-def seer() -> Simulus:
-    """Has seen images, and learnt."""
-    return played(IMAGE, steps=60).agent
 
 
 def segments(agent: Simulus, seed: int = 0) -> Segments:
@@ -119,18 +103,6 @@ def test_each_member_learns_from_its_quarter_alone():
     assert (found[0] != found[1]).flatten(1).any(1).tolist() == [True, False, False, False]
 
 
-def test_which_weights_decay():
-    world = built(IMAGE).networks.world
-    decayed, free = ({id(parameter) for parameter in group.parameters} for group in grouped(world, 0.1))
-    names = {id(parameter): name for name, parameter in world.named_parameters()}
-    assert decayed | free == names.keys()
-    assert {names[each] for each in free if names[each].endswith("weight") and "norm" not in names[each]} >= {
-        "trunk.slots.weight", "embed_action.weight",
-    }  # fmt: skip
-    assert {names[each].rpartition(".")[2] for each in decayed} == {"weight"}
-    assert len(decayed) == 7 * 2 + 2 + 2 + 2 + 2  # layers, and two matrices per head
-
-
 def test_prioritised_draws():
     rng = np.random.default_rng(0)
     for batch, count in ((32, 10), (16, 5), (8, 3), (10, 3)):
@@ -197,20 +169,6 @@ def test_segments_and_contexts_hold_what_happened(aligned):
     assert torch.equal(contexts.tokens[:, -1], seen)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("context", [1, 2, 3])
-def test_imagination_gives_what_training_saw(mover, context):
-    """Recorded tokens and actions, fed one by one after any context."""
-    world, codes = mover.networks.world, mover.networks.tokenizers.codes
-    batch = mover.segments(mover.rows(0, mover.config.length)[:4])
-    y, _ = world.trunk(world.blocks(batch.tokens, batch.action, codes), world.trunk.initial(4))
-    memory = world.begin(batch.tokens[:, :context], batch.action[:, : context - 1], codes)
-    for t in range(context, mover.config.length):
-        found, state, position = world.act(memory, batch.action[:, t - 1], codes)
-        assert torch.allclose(found, y[:, t], atol=1e-5)
-        memory = Memory(state, batch.tokens[:, t], position)
-
-
 def test_parity_learns_too():
     agent = played(IMAGE, steps=60, **VARIANTS["parity"]).agent
     assert agent.updates > 0
@@ -218,95 +176,6 @@ def test_parity_learns_too():
     assert norm.num_batches_tracked > 0
     assert all(p.isfinite().all() for p in agent.networks.parameters())
     assert agent.metrics()["controller_skipped"] == 0
-
-
-def test_warming_up_skips_what_is_not_there_and_is_acting():
-    agent = built(VECTOR)
-    net, tokenizers, chance = agent.networks.controller, agent.networks.tokenizers, generator()
-    tokens = torch.randint(60, (1, 6, 4), generator=chance)
-    action = torch.rand(1, 6, 2, generator=chance)
-    there = torch.ones(1, 6, dtype=torch.bool)
-    padded = torch.cat([torch.randint(60, (1, 3, 4), generator=chance), tokens], 1)
-    left = Contexts(padded, torch.cat([torch.rand(1, 3, 2), action], 1), torch.cat([~there[:, :3], there], 1))
-    for actions in (True, False):
-        full = warmed(net, Contexts(tokens, action, there), None, actions)
-        assert torch.allclose(warmed(net, left, None, actions), full, atol=1e-6)
-    state = net.initial(1)
-    with torch.no_grad():
-        for t in range(5):
-            state = net.do(action[:, t], net.see(tokens[:, t], tokenizers.codes, state))
-    assert torch.allclose(warmed(net, left, None, True), state, atol=1e-6)
-    assert not torch.allclose(warmed(net, left, None, False), state, atol=1e-3)
-
-
-@pytest.mark.parametrize("executed", [True, False])
-def test_the_policy_remembers_the_executed_action(executed):
-    agent = built(VECTOR, epsilon=1.0, executed_action=executed)
-    policy, net = agent.policy(1, 0, "explore"), agent.networks.controller
-    seen = {"vector": np.ones((1, 4), np.float32)}
-    action, _ = policy.act(seen, np.ones(1, bool))
-    tokens = agent.networks.tokenizers.observed(agent.tensors(seen))
-    with torch.no_grad():
-        state = net.do(torch.from_numpy(action), net.see(tokens, None, net.initial(1)))
-    assert torch.allclose(policy.state, state, atol=1e-6) == executed
-
-
-def dreams(agent: Simulus, reward: torch.Tensor, end: torch.Tensor) -> Dreams:
-    horizon, batch = reward.shape
-    chance = generator()
-    return Dreams(
-        torch.randn(horizon, batch, generator=chance, requires_grad=True),
-        torch.rand(horizon + 1, batch, generator=chance),
-        torch.randn(horizon + 1, batch, 129, generator=chance),
-        reward, end, torch.zeros_like(reward),
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("lambda_", [0.0, 0.95, 1.0])
-def test_returns_and_losses_by_hand(lambda_):
-    """lambda 0: the next value alone; 1: all rewards, then the last value."""
-    agent = built(VECTOR, lambda_=lambda_)
-    cfg, critic = agent.config, agent.networks.controller.critic
-    reward = torch.tensor([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
-    end = torch.tensor([[False, False], [False, True], [False, False]])
-    dreamt = dreams(agent, reward, end)
-    scale = ReturnScale(6, "cpu")
-    terms, report = losses(dreamt, agent.networks.controller, scale, cfg)
-    v = critic.mean(dreamt.value)
-    g, lam = cfg.discount, cfg.lambda_
-    expected = torch.zeros(3, 2)
-    for n in range(2):
-        after = v[3, n]
-        for t in (2, 1, 0):
-            after = reward[t, n] + g * (1 - float(end[t, n])) * ((1 - lam) * v[t + 1, n] + lam * after)
-            expected[t, n] = after
-    if lambda_ == 0:
-        assert torch.allclose(expected, reward + g * (1 - end.float()) * v[1:])
-    if lambda_ == 1:
-        assert torch.allclose(expected[0, 0], 1 + g * (2 + g * (4 + g * v[3, 0])))
-    assert torch.allclose(report["return"], expected.mean())
-    spread = torch.clamp(0.5 * (expected.quantile(0.975) - expected.quantile(0.025)), min=1)
-    assert torch.allclose(report["return_scale"], spread)
-    actor = -(dreamt.logprob * (expected - v[:3]) / spread).mean()
-    assert torch.allclose(terms["actor"], actor)
-    assert torch.allclose(terms["entropy"], -cfg.entropy_scale * dreamt.entropy.mean())
-    assert torch.allclose(terms["critic"], critic.loss(dreamt.value[:3], expected).mean())
-    assert expected[1, 1] == 2  # an end cuts what follows
-
-
-def test_the_returns_scale():
-    scale = ReturnScale(100, "cpu")
-    assert scale.update(torch.full((10, 10), 7.0)) == 1
-    scale.update(torch.arange(100.0) * 1000)
-    for _ in range(BATCHES - 1):
-        scale.update(torch.arange(100.0))
-    assert scale.returns.max() == 99_000  # the batch of large returns is still among the last 501
-    other = ReturnScale(100, "cpu")
-    other.load_state_dict(scale.state_dict())
-    found = scale.update(torch.arange(100.0))
-    assert found == other.update(torch.arange(100.0))
-    assert scale.returns.max() == 99  # and is forgotten
-    assert float(found) == pytest.approx(0.5 * 0.95 * 99, abs=0.6)
 
 
 def test_counts_of_the_published_runs():
@@ -426,65 +295,6 @@ def test_an_update_that_can_never_be_drawn_is_said():
     with pytest.raises(RuntimeError, match=r"no update of the world model yet after 60.*it needs 60 places.*4 obs"):
         agent.finish()
     played(VECTOR, steps=10, context=3).agent.finish()  # nothing was owed
-
-
-def test_adamw_is_torchs():
-    chance = generator()
-    start = [torch.randn(3, 4, generator=chance), torch.randn(4, generator=chance)]
-    ours, theirs = ([part.clone().requires_grad_() for part in start] for _ in range(2))
-    optimizer = AdamW([Group(ours[:1], 0.1), Group(ours[1:], 0.0)], 1e-2, clip=0.5)
-    groups = [{"params": theirs[:1]}, {"params": theirs[1:], "weight_decay": 0.0}]
-    reference = torch.optim.AdamW(groups, 1e-2, weight_decay=0.1)
-    for scale in (1.0, 0.01, 3.0):
-        found = optimizer.step(sum((scale * p**2).sum() for p in ours))
-        reference.zero_grad()
-        sum((scale * p**2).sum() for p in theirs).backward()
-        norm = torch.nn.utils.clip_grad_norm_(theirs, 0.5)
-        reference.step()
-        assert torch.allclose(found["gradient_norm"], norm)
-        for one, other in zip(ours, theirs, strict=True):
-            assert torch.allclose(one, other, atol=1e-6)
-
-
-def test_a_step_without_a_finite_gradient_changes_nothing():
-    weights = [torch.ones(3, requires_grad=True), torch.ones(2, requires_grad=True)]
-    optimizer, other = (AdamW([Group(weights[:1], 0.1), Group(weights[1:], 0.0)], 1e-2, clip=1.0) for _ in range(2))
-    optimizer.step(sum((p**2).sum() for p in weights))
-    before = copied({"weights": weights, "moments": optimizer.state_dict()["moments"], "steps": optimizer.steps})
-    for count in range(1, PATIENCE + 3):
-        found = optimizer.step((weights[0] * float("inf")).sum() + weights[1].sum())
-        assert found["skipped"] == 1
-        assert optimizer.skipped == min(count, PATIENCE)
-    after = {"weights": weights, "moments": optimizer.state_dict()["moments"], "steps": optimizer.steps}
-    assert not difference(before, copied(after))
-    other.load_state_dict(copied(optimizer.state_dict()))
-    assert not difference(copied(other.state_dict()), copied(optimizer.state_dict()))
-    other.step(sum((p**2).sum() for p in weights))
-    assert other.skipped == PATIENCE  # it stays until somebody has looked
-    other.skipped = torch.ones(())
-    other.step(sum((p**2).sum() for p in weights))
-    assert other.skipped == 0
-
-
-@pytest.mark.parametrize("module", ["tokenizer", "model", "controller"])
-def test_too_many_skipped_updates_are_divergence(seer, module):
-    optimizer = seer.updater.optimizers[module]
-    optimizer.skipped = torch.tensor(PATIENCE - 1.0)
-    seer.metrics()
-    optimizer.skipped = torch.tensor(float(PATIENCE))
-    with pytest.raises(Diverged, match=f"{PATIENCE} updates of the {module} in a row"):
-        seer.metrics()
-    optimizer.skipped = torch.zeros(())
-
-
-def test_means_leave_out_what_is_not_finite():
-    means, other = Means("cpu"), Means("cpu")
-    for a, b in ((1.0, 2.0), (float("nan"), 4.0), (5.0, float("inf"))):
-        means.add({"a": torch.tensor(a), "b": torch.tensor(b)})
-    means.add({"c": torch.tensor(float("nan"))})
-    other.load_state_dict(means.state_dict())
-    assert means.take() == other.take() == {"a": 3.0, "b": 3.0}
-    assert means.take() == {}
 
 
 @pytest.mark.parametrize("subject", ["mover", "seer"])

@@ -13,8 +13,7 @@ def test_killed_and_resumed_equals_undisturbed(plan_run):  # noqa: F811
     reference, run = (plan_run("tdmpc2", "toy/reach", budget, sets=sets) for _ in range(2))
     assert reference.here() == 0
     assert run.go(fault="loop.observed:85", ticks=60).returncode == -signal.SIGKILL
-    done = run.go(ticks=60)
-    assert done.returncode == 0, done.stderr
+    assert run.here(ticks=60) == 0  # in another process than the killed one
     assert run.events == reference.events
     assert run.run.record.exactness == "exact"
     assert run.run.record.counters["updates"] == 109 // SMALLEST["steps_per_update"]

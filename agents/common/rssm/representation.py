@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import ELU, functional
 
-from bench.agents.common.dense import mlp
-from bench.agents.common.images64 import Decoder
+from bench.agents.common.rssm.dense import mlp
+from bench.agents.common.rssm.images import Decoder
 
 LEAST = 0.01  # deviation of the contrastive head
 FIRST = math.log(math.e - 1)  # makes it 1 more at outputs of zero

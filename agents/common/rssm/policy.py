@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from bench.agents.api import Mode, Observation, Policy, State
-from bench.agents.common.recurrent import Latent
+from bench.agents.common.rssm.model import Latent
 
 if TYPE_CHECKING:
-    from bench.agents.common.recurrent_agent import RecurrentAgent
+    from bench.agents.common.rssm.agent import RecurrentAgent
 
 
 class FilteringPolicy(Policy):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
-from bench.agents.common.normal import unit_normal_loss
-from bench.agents.common.recurrent import Latent
-from bench.agents.common.recurrent_batch import Batch
+from bench.agents.common.rssm.batch import Batch
+from bench.agents.common.rssm.model import Latent
+from bench.agents.common.rssm.normal import unit_normal_loss
 
 if TYPE_CHECKING:
-    from bench.agents.common.recurrent_agent import RecurrentAgent
+    from bench.agents.common.rssm.agent import RecurrentAgent
 
 
 class Inferred(NamedTuple):

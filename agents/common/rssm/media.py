@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.agents.common.recurrent import Latent, stacked
+from bench.agents.common.rssm.model import Latent, stacked
 
 if TYPE_CHECKING:
-    from bench.agents.common.recurrent_agent import RecurrentAgent
+    from bench.agents.common.rssm.agent import RecurrentAgent
 
 EPISODES = 6  # side by side
 CONTEXT = 5  # pictures seen before the open-loop dream begins

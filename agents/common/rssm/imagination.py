@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from bench.agents.common.recurrent import RSSM, Latent
+from bench.agents.common.rssm.model import RSSM, Latent
 
 
 class Actor(nn.Module):

@@ -15,16 +15,16 @@ from torch import Generator, Tensor, nn
 from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
 from bench.agents.common.categorical import draw as draw_class
 from bench.agents.common.categorical import one_hot
-from bench.agents.common.clipped_adam import ClippedAdam
-from bench.agents.common.dense import Scalar, initialised
-from bench.agents.common.images64 import Encoder, centred
-from bench.agents.common.open_loop import open_loop
-from bench.agents.common.recurrent import RSSM, Latent
-from bench.agents.common.recurrent_batch import Batch, draw
-from bench.agents.common.recurrent_policy import FilteringPolicy
-from bench.agents.common.recurrent_world_model import RecurrentWorldModel
 from bench.agents.common.replay import SequenceReplay
-from bench.agents.common.representation import Representation
+from bench.agents.common.rssm.batch import Batch, draw
+from bench.agents.common.rssm.clipped_adam import ClippedAdam
+from bench.agents.common.rssm.dense import Scalar, initialised
+from bench.agents.common.rssm.images import Encoder, centred
+from bench.agents.common.rssm.media import open_loop
+from bench.agents.common.rssm.model import RSSM, Latent
+from bench.agents.common.rssm.policy import FilteringPolicy
+from bench.agents.common.rssm.representation import Representation
+from bench.agents.common.rssm.world_model import RecurrentWorldModel
 
 
 class Networks(nn.Module):

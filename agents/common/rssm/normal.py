@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from bench.agents.common.recurrent import Latents
+from bench.agents.common.rssm.model import Latents
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.agents.api import Cost, Task
-from bench.agents.common import recurrent_spec
-from bench.agents.common.gaussian_dreamer_config import GaussianDreamerConfig
+from bench.agents.common.gaussian_dreamer.config import GaussianDreamerConfig
+from bench.agents.common.rssm import request
 
 
 def refusal(name: str, task: Task, config: GaussianDreamerConfig) -> str | None:
@@ -14,13 +14,13 @@ def refusal(name: str, task: Task, config: GaussianDreamerConfig) -> str | None:
     if task.terminates and config.length < 2:
         return f"{name} imagines from all but the last step of a sequence: length={config.length} leaves none"
     return (
-        recurrent_spec.unmovable(name, task, "follows gradients through continuous actions")
-        or recurrent_spec.unseen(name, task)
-        or recurrent_spec.nonsense(name, task, config, ("stoch",))
+        request.unmovable(name, task, "follows gradients through continuous actions")
+        or request.unseen(name, task)
+        or request.nonsense(name, task, config, ("stoch",))
     )
 
 
 def cost(task: Task, config: GaussianDreamerConfig, objective: int | None = None) -> Cost:
-    """objective: as in `recurrent_spec.cost`."""
+    """objective: as in `request.cost`."""
     rate = task.action_repeat * config.train_steps / config.train_every
-    return recurrent_spec.cost(task, config, config.stoch, 2 * config.stoch, rate, objective=objective)
+    return request.cost(task, config, config.stoch, 2 * config.stoch, rate, objective=objective)

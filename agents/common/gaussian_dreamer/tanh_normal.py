@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import ELU, functional
 
-from bench.agents.common.dense import mlp
-from bench.agents.common.dreams import Actor
-from bench.agents.common.normal import normal_logprob
+from bench.agents.common.rssm.dense import mlp
+from bench.agents.common.rssm.imagination import Actor
+from bench.agents.common.rssm.normal import normal_logprob
 
 SCALE = 5.0  # means before tanh lie within it
 FIRST = 5.0  # deviation at outputs of zero: first actions lie near -1 and 1

@@ -8,10 +8,10 @@ import torch
 from torch import Generator, Tensor
 
 from bench.agents.api import Dream, ModelSpec, WorldModel
-from bench.agents.common.recurrent import Latent, stacked
+from bench.agents.common.rssm.model import Latent, stacked
 
 if TYPE_CHECKING:
-    from bench.agents.common.recurrent_agent import RecurrentAgent
+    from bench.agents.common.rssm.agent import RecurrentAgent
 
 
 class RecurrentWorldModel(WorldModel):

@@ -10,19 +10,19 @@ from torch import Generator, Tensor, nn
 from torch.nn import ELU, ReLU
 
 from bench.agents.api import Mode
-from bench.agents.common.arrival import arrival_returns
-from bench.agents.common.clipped_adam import ClippedAdam
-from bench.agents.common.dense import Scalar
-from bench.agents.common.dreams import imagine
-from bench.agents.common.gaussian_dreamer_config import GaussianDreamerConfig
-from bench.agents.common.images64 import Encoder
-from bench.agents.common.model_losses import Inferred, infer
-from bench.agents.common.normal import GaussianLatents, unit_normal_loss
-from bench.agents.common.recurrent import RSSM, Latent
-from bench.agents.common.recurrent_agent import Networks, RecurrentAgent
-from bench.agents.common.recurrent_batch import Batch
-from bench.agents.common.representation import Representation
-from bench.agents.common.tanh_normal import TanhNormal
+from bench.agents.common.gaussian_dreamer.config import GaussianDreamerConfig
+from bench.agents.common.gaussian_dreamer.tanh_normal import TanhNormal
+from bench.agents.common.rssm.agent import Networks, RecurrentAgent
+from bench.agents.common.rssm.arrival import arrival_returns
+from bench.agents.common.rssm.batch import Batch
+from bench.agents.common.rssm.clipped_adam import ClippedAdam
+from bench.agents.common.rssm.dense import Scalar
+from bench.agents.common.rssm.images import Encoder
+from bench.agents.common.rssm.imagination import imagine
+from bench.agents.common.rssm.losses import Inferred, infer
+from bench.agents.common.rssm.model import RSSM, Latent
+from bench.agents.common.rssm.normal import GaussianLatents, unit_normal_loss
+from bench.agents.common.rssm.representation import Representation
 
 
 class GaussianDreamerNetworks(Networks):

@@ -12,8 +12,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from bench.agents.common.dense import mlp
-from bench.agents.common.normal import normal_logprob, unit_normal_loss
+from bench.agents.common.rssm.dense import mlp
+from bench.agents.common.rssm.normal import normal_logprob, unit_normal_loss
 from bench.agents.common.twohot import symexp, symlog
 
 VECTOR_LAYERS = 2  # hidden layers for vectors, in front of and behind the state

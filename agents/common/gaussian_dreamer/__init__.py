@@ -1,0 +1,1 @@
+"""DreamerV1's agent, whatever its states are learnt from."""
