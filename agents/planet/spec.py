@@ -9,12 +9,13 @@ from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common.config import merge
 from bench.agents.common.rssm import request
 from bench.agents.planet.config import PlaNetConfig
-from bench.agents.planet.variants import SCALES, VARIANTS, VECTORS
+from bench.agents.planet.variants import IMAGES, SCALES, VARIANTS, VECTORS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> PlaNetConfig:
-    vectors = {} if "image" in task.observation.spaces else VECTORS
-    config = merge(PlaNetConfig, vectors, SCALES[scale])
+    images = "image" in task.observation.spaces
+    kind = (SCALES[scale], IMAGES[scale]) if images else (VECTORS, SCALES[scale])
+    config = merge(PlaNetConfig, *kind)
     return merge(config, request.fitted(task, config), variant)
 
 

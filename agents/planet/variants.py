@@ -34,10 +34,13 @@ SCALES: Mapping[str, Diff] = {
         "batch": 16,
         "length": 8,
         "replay": 100_000,
-        "train_steps": 10,
+        "train_steps": 20,
         "model_rate": 2e-3,
-        "candidates": 50,
+        "candidates": 100,
         "elites": 10,
-        "iterations": 2,
+        "iterations": 4,
     },
 }
+
+# And what they change besides where there are pictures, whose updates take longer.
+IMAGES: Mapping[str, Diff] = {"paper": {}, "small": {}, "tiny": {"train_steps": 5}}
