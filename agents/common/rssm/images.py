@@ -17,7 +17,7 @@ from bench.agents.common.rssm.normal import normal_logprob, unit_normal_loss
 from bench.agents.common.twohot import symexp, symlog
 
 VECTOR_LAYERS = 2  # hidden layers for vectors, in front of and behind the state
-VECTOR_DEVIATION = 0.03  # of the normal over each of their few numbers: at 1 they would not be worth telling the latents
+VECTOR_DEVIATION = 0.03  # of the normal over each of their few numbers: at 1 the latents would not tell them
 
 
 def seen_vectors(observation: dict[str, Tensor]) -> dict[str, Tensor]:
