@@ -20,7 +20,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "contrastive_dreamer": _V1,
     "dreamer_v2": {**_SIZES, "latents": 3, "classes": 4, "prefill": 20, "pretrain": 2, "train_every": 10},
     "planet": {**_SIZES, "stoch": 4, "random_episodes": 2, "train_steps": 2, "candidates": 8, "elites": 3,
-               "iterations": 2, "imagination": 3},
+               "iterations": 1, "imagination": 2},
 }  # fmt: skip
 
 

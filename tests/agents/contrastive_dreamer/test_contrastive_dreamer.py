@@ -12,6 +12,7 @@ from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, ne
 DIRECTIONS = ({"direction": "over_states"}, {"direction": "both"}, {"candidates": "window"}, {"objective": "none"})
 
 
+@pytest.mark.slow  # the agent is dreamer_v1's, whose check is not
 def test_it_keeps_the_contract(tmp_path, monkeypatch):
     keeps_the_contract("contrastive_dreamer", "counter/vector-box", tmp_path, monkeypatch)
 

@@ -122,5 +122,5 @@ def test_the_published_sizes():
 
 def test_bad_input_is_refused_with_the_reason():
     assert "plans with continuous actions" in refused("planet", "counter/vector-discrete")
-    assert "elites=60 of candidates=50" in refused("planet", elites=60)
+    assert "elites=160 of candidates=100" in refused("planet", elites=160)
     assert not refused("planet", "counter/image-box")
