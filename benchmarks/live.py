@@ -98,13 +98,15 @@ class Watch:
             self._live.update(grid, refresh=True)
             return
         for run in runs:
-            if run.status != self._said.get(run.path, "planned"):
+            before = self._said.get(run.path, "planned")
+            if run.status != before:
                 self._said[run.path] = run.status
                 cells = _cells(run)
-                self._console.print(
-                    f"{cells[1]:<12} {cells[0]}" + (f"  {run.record.reason}" if run.record.reason else ""),
-                    highlight=False,
-                )
+                reasons = [run.record.reason]
+                if "running" not in (run.status, before):  # it began and ended between two looks
+                    reasons[:0] = run.record.sessions[-1].get("restored", []) if run.record.sessions else []
+                reason = "; ".join(filter(None, reasons))
+                self._console.print(f"{cells[1]:<12} {cells[0]}" + (f"  {reason}" if reason else ""), highlight=False)
         if now > self._next_line:
             self._next_line = now + LINES_EVERY
             for run in runs:

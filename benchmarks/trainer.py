@@ -98,9 +98,8 @@ class Trainer:
         """Train, evaluate, checkpoint. Raises Interrupted, Diverged, Lost, or whatever agent and environment raise."""
         record = self.folder.record
         start = self._restore()
-        record.sessions.append(
-            provenance.session(record.runtime.device, datetime.now(UTC).isoformat(timespec="seconds"))
-        )
+        session = provenance.session(record.runtime.device, datetime.now(UTC).isoformat(timespec="seconds"))
+        record.sessions.append({**session, "restored": self._restored})
         self._pin()
         record.status, record.reason = "running", "; ".join(self._restored)
         self.folder.save()

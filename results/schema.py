@@ -92,7 +92,7 @@ class RunRecord:
     pinned: dict[str, Any] = field(default_factory=dict)  # threads, precision, capture, device kind
     sessions: list[dict[str, Any]] = field(
         default_factory=list
-    )  # command, commit, dirty, versions, hardware, start, end
+    )  # command, commit, dirty, versions, hardware, start, end, restored: what could not be used of checkpoints
     schema: int = SCHEMA
 
     def to_json(self) -> str:

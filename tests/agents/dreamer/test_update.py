@@ -53,17 +53,18 @@ def test_each_kl_term_trains_one_side_and_none_below_the_free_nats(apart):
             assert moves == (apart and logits is trained)
 
 
-@pytest.mark.parametrize(
-    ("terminal", "last", "returns"),
-    [(3, 3, [17.5825, 16.85, 3.0]), (None, 3, [24.8725, 33.05, 39.0]), (None, 2, [23.05, 29.0, 39.0])],
-)
-def test_returns_along_replay(terminal, last, returns):
+def test_returns_along_replay():
     agent = built()
-    batch = agent.batch(window(agent))
-    flags = [torch.tensor([[t == at for t in range(4)]]) for at in (terminal, last)]
-    batch = batch._replace(reward=torch.tensor([[9.0, 1, 2, 3]]), terminal=flags[0], last=flags[1])
-    found = replay_returns(batch, torch.tensor([[10.0, 20, 30, 40]]), 0.9, 0.5)
-    assert found[0].tolist() == pytest.approx(returns, abs=1e-4)
+    batch = agent.batch(window(agent))._replace(reward=torch.tensor([[9.0, 1, 2, 3]]))
+    for terminal, last, returns in (
+        (3, 3, [17.5825, 16.85, 3.0]),
+        (None, 3, [24.8725, 33.05, 39.0]),
+        (None, 2, [23.05, 29.0, 39.0]),
+    ):
+        flags = [torch.tensor([[t == at for t in range(4)]]) for at in (terminal, last)]
+        marked = batch._replace(terminal=flags[0], last=flags[1])
+        found = replay_returns(marked, torch.tensor([[10.0, 20, 30, 40]]), 0.9, 0.5)
+        assert found[0].tolist() == pytest.approx(returns, abs=1e-4)
 
 
 def test_the_return_scale_is_a_slow_percentile_range():
