@@ -35,6 +35,7 @@ from bench.results.lease import Lease
 from bench.results.schema import Budget, Identity, Runtime
 from bench.results.store import RunFolder
 
+ONLY = "train"  # the stage of an agent that has one: more may come of one whose stages have names
 COUNTED = 3  # which unit of a stage has its FLOPs counted: the first ones may still be building something
 LOOK = 0.05  # seconds between looks at whether the time is over
 LEAST = 3  # samples that a median is taken of
@@ -59,7 +60,8 @@ class Debt(NamedTuple):
 
 
 class Loop:
-    """The training loop for so many seconds, watched. What counting FLOPs takes is no part of any time."""
+    """The training loop, watched, for so many seconds: on a CPU of its own work, so that a busy machine changes nothing
+    in how far it comes. What counting FLOPs takes is no part of any time."""
 
     def __init__(self, trainer: Trainer, seconds: float, clock: Clock):
         self.trainer, self.agent, self._clock = trainer, trainer.agent, clock
@@ -70,6 +72,7 @@ class Loop:
         self.paid: list[Debt] = []
         self.paused = 0.0
         self._length, self._next_look = seconds, 0.0
+        self._work: Clock = time.process_time if trainer.agent.device == "cpu" else time.perf_counter
         self._act, self._learn = trainer.policy.act, trainer.agent.learn
         timed = (
             (trainer.envs, "step", "environment"),
@@ -84,12 +87,12 @@ class Loop:
         setattr(trainer.agent, "learn", self._learnt)  # noqa: B010 - likewise
 
     def run(self) -> None:
-        self._start, self._begin = time.perf_counter(), self._clock()
+        self._start, self._worked, begin = time.perf_counter(), self._work(), self._clock()
         with contextlib.suppress(Interrupted):  # the end that was asked for
             self.trainer.run()
         self.total = self._now()
         # `process_time` takes 4 us a call, too long for every part of a decision: parts share what all of it took
-        self.share = (self._clock() - self._begin) / (time.perf_counter() - self._start)
+        self.share = (self._clock() - begin) / (time.perf_counter() - self._start)
 
     @property
     def steps(self) -> int:
@@ -104,7 +107,7 @@ class Loop:
         now = time.perf_counter()
         if now > self._next_look:
             self._next_look = now + LOOK
-            if self._clock() - self._begin > self._length:
+            if self._work() - self._worked > self._length:
                 signal.raise_signal(signal.SIGTERM)  # the loop stops as it would for anybody
 
     def _timed(self, inner: Callable[..., Any], part: str) -> Callable[..., Any]:
@@ -128,6 +131,7 @@ class Loop:
         start = time.perf_counter()
         counted = stage not in self.flops and self.calls[stage] + 1 == COUNTED and "torch" in sys.modules
         learnt, flops = _counted(self._learn) if counted else (self._learn(), 0.0)
+        _wait(self.agent.device)  # else what a GPU still does would count as the next decision
         spent = time.perf_counter() - start
         if not learnt:
             self.seconds["nothing owed"] += spent
@@ -148,7 +152,7 @@ class Loop:
         stages = list(self.units)
         environment = self._rate("environment", self.steps, self.seconds["environment"], "agent steps")
         rows = [*self._end_to_end(stages), environment]
-        several = len(stages) > 1
+        several = stages != [ONLY]
         for stage in stages:
             name = f"update: {stage}" if several else "update"
             rows.append(self._rate(name, self.units[stage], self.seconds[stage], "updates"))
@@ -174,7 +178,7 @@ class Loop:
         time."""
         if not stages:
             return [self._rate("end to end", self.steps, self.total, "agent steps")]
-        if len(stages) > 1:
+        if stages != [ONLY]:
             return [self._rate(f"end to end: {', '.join(stages)}", self.steps, self.total, "agent steps")]
         if not self.paid or self.paid[-1].steps == self.paid[0].steps:
             return []  # what is owed at the beginning is still being done
