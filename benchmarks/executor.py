@@ -176,8 +176,8 @@ class Local:
     def _look(self, child: Child) -> None:
         """Note what a live run takes, once it has learnt, and end it where it hangs."""
         progress = (lease.read(child.run.path) or {}).get("progress") or {}
-        if progress.get("updates"):
-            self._packing.note(child.run, Use(**progress["use"]))
+        if (use := progress.get("use")) and progress["updates"]:
+            self._packing.note(child.run, Use(**use))
         still = time.time() - max(progress.get("moved", 0.0), child.started)
         if still > hang_seconds():
             child.process.kill()
