@@ -128,16 +128,15 @@ def machine() -> str:
 
 
 def append(rows: list[Row], identity: Identity, device: str, beside: str, path: Path, command: str) -> None:
-    """Add the rows to a table of throughputs, with hardware and versions, in the place of older ones of the same
-    quantities. `beside` is what `machine` said before."""
+    """Add the rows to a table of throughputs, with hardware and versions, in the place of all older ones of this agent,
+    task, scale and kind of device. `beside` is what `machine` said before."""
     kind = provenance.device_kind(device)
     versions = " ".join(f"{name}={version}" for name, version in provenance.versions().items())
     key = identity.label, identity.task, identity.scale, kind
     values = [(*key, row.quantity, f"{row.value:.4g}", row.unit, beside, versions, command) for row in rows]
     fresh = [dict(zip(COLUMNS, each, strict=True)) for each in values]
-    replaced = {(*key, row.quantity) for row in rows}
     old = [dict.fromkeys(COLUMNS, "") | row for row in table.read(path)]
-    kept = [row for row in old if tuple(row[name] for name in COLUMNS[:5]) not in replaced]
+    kept = [row for row in old if tuple(row[name] for name in COLUMNS[:4]) != key]
     table.replace(path, [*kept, *fresh])
 
 
