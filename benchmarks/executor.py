@@ -38,6 +38,7 @@ class Child:
     run: Planned
     process: subprocess.Popen[bytes]
     started: float
+    company: int = 1  # most runs at once on its device since then, itself included
 
 
 @dataclass
@@ -154,9 +155,11 @@ class Local:
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=self._environment,
                 )  # fmt: skip
             self._children.append(Child(run, process, time.time()))
+            together = [child for child in self._children if child.run.runtime.device == device]
+            for child in together:
+                child.company = max(child.company, len(together))
 
     def _reap(self, outcome: Outcome) -> None:
-        together = self.live()
         for child in list(self._children):
             code = child.process.poll()
             if code is None:
@@ -167,7 +170,7 @@ class Local:
                 continue
             self._died(child, f"its process ended with {_ending(code)} before it could say why; see log.txt")
             if reader.load(child.run.path).status == "out_of_memory":
-                again, said = self._packing.back_off(child.run, together)
+                again, said = self._packing.back_off(child.run, child.company)
                 if said:
                     self._say(said)
                 if again:

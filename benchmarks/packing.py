@@ -101,15 +101,15 @@ class Packing:
         before = self._measured.get(kind(run), use)
         self._measured[kind(run)] = Use(max(use.memory, before.memory), max(use.card, before.card), use.cores)
 
-    def back_off(self, run: Planned, live: Sequence[Planned]) -> tuple[bool, str]:
-        """`run` ran out of memory, being one of the `live`: whether it may try again beside fewer, and what to say."""
+    def back_off(self, run: Planned, company: int) -> tuple[bool, str]:
+        """`run` ran out of memory: whether it may try again beside fewer, and what to say. `company`: the most runs at
+        once on its device since it started, itself included; they may have been gone when it was noticed."""
         device = run.runtime.device
-        beside = sum(other.runtime.device == device for other in live)
-        if beside == 1:
+        if company == 1:
             name = f"{run.identity.label} on {run.identity.task}"
             return False, f"out of memory on {device} with no other run beside it: {name}; {_SMALLER}"
-        fewer = min(self._most[device], beside - 1)
-        said = f"out of memory with {beside} runs at once on {device}: from here on at most {fewer:g}"
+        fewer = min(self._most[device], company - 1)
+        said = f"out of memory with {company} runs at once on {device}: from here on at most {fewer:g}"
         said = said if fewer < self._most[device] else ""
         self._most[device] = fewer
         return True, said

@@ -73,14 +73,14 @@ def test_jobs_that_were_asked_for_are_not_doubted_until_memory_runs_out(tmp_path
     runs = planned(tmp_path, 6)
     pack = packing(runs, Room(1.0, {}, 1), Use(1 * GB, 0, 1), jobs=4)
     assert admitted(pack, runs) == pack.at_once(runs) == 4
-    assert pack.back_off(runs[0], runs[:4]) == (
+    assert pack.back_off(runs[0], 4) == (
         True,
         "out of memory with 4 runs at once on cpu: from here on at most 3",
     )
-    assert pack.back_off(runs[1], runs[:4]) == (True, ""), "at the same moment: said once"
+    assert pack.back_off(runs[1], 4) == (True, ""), "at about the same time: said once"
     assert admitted(pack, runs) == 3
-    assert pack.back_off(runs[0], runs[:2])[1].endswith("from here on at most 1")
-    again, said = pack.back_off(runs[0], runs[:1])
+    assert pack.back_off(runs[0], 2)[1].endswith("from here on at most 1")
+    again, said = pack.back_off(runs[0], 1)
     assert not again
     assert "no other run beside it: linear_q on toy/reach" in said
 
@@ -143,7 +143,7 @@ def test_out_of_memory_leads_to_fewer_runs_that_go_on_from_their_checkpoints(mon
     runs = planned(tmp_path / "runs", 2)
     outcome, said, most = carry_out(monkeypatch, tmp_path / "runs", runs, 2, "loop.acted:250:memory", ticks=100)
     assert set(outcome.statuses.values()) == {"finished"}
-    assert said[0] == "out of memory with 2 runs at once on cpu: from here on at most 1"
+    assert said == ["out of memory with 2 runs at once on cpu: from here on at most 1"]
     assert most == 2
     for seed, run in enumerate(runs):
         alone = plan_run("linear_q", "toy/reach", SHORT, seed=seed)

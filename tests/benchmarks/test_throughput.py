@@ -47,6 +47,7 @@ def measured(monkeypatch):
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 def test_stages_are_timed_apart(measured, tmp_path):
     sets = ("data_episodes=3", "v_batch=8", "v_epochs=2", "m_length=5", "m_batch=2", "m_updates=20", "generations=2")
     rows = measured(identity("world_models", tmp_path, *(f"world_models.{one}" for one in sets)), 0.4)
