@@ -21,6 +21,7 @@ from bench.benchmarks import parameters, provenance, video
 from bench.benchmarks.chance import APART, seed_torch, seeds, set_torch_generators, torch_generators
 from bench.benchmarks.collector import Collector
 from bench.benchmarks.evaluation import Evaluator
+from bench.benchmarks.usage import Meter
 from bench.envs import registry as envs
 from bench.envs.vector import VectorTask
 from bench.results import checkpoints, faults
@@ -65,6 +66,7 @@ class Trainer:
         self.folder, self._lease, self._say = folder, lease, say
         identity, runtime = folder.record.identity, folder.record.runtime
         self._seed, self._budget = identity.seed, runtime.budget
+        self._meter = Meter(runtime.device)
         self._build()
         self._evaluator = Evaluator(identity.task)
         self._repeat = self.agent.task.action_repeat
@@ -242,7 +244,7 @@ class Trainer:
             "stage": stage, "fraction": fraction, "frames": self._frames, "updates": self.agent.updates,
             "speed": (self._agent_steps - self._agent_steps_began) / elapsed,
             "eta": (1 - fraction) * elapsed / done if done > 0 else None,
-            "score": self._score, "moved": self._moved,
+            "score": self._score, "moved": self._moved, "use": self._meter.use()._asdict(),
         }  # fmt: skip
 
     def _beat(self, stop: threading.Event) -> None:

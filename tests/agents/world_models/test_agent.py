@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from bench.agents import conformance
 from bench.agents.api import Task
+from bench.agents.common.hostsync import no_host_sync
 from bench.agents.counter import LENGTHS
 from bench.agents.world_models import spec as entry
 from bench.agents.world_models.agent import WorldModels, _fitness
@@ -196,6 +197,22 @@ def test_media_show_v_m_and_the_fitness():
     assert film.shape == (2, 128, 256, 3)
     white = (film[1] == 255).all(-1)
     assert white[0, -1] and white.any(0).all() and not film[0, :, -1].any()
+
+
+@pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
+def test_acting_and_dreaming_never_wait_for_the_device(task):
+    """Episodes are seated on the host; what V, M and C compute stays where it is."""
+    agent = WorldModels(config(task, **DREAM), task, 3, "cpu")
+    policy = agent.policy(2, 0, "evaluate")
+    space, chance = task.observation.spaces, torch.Generator().manual_seed(0)
+    seen = {key: torch.zeros(2, 3, *one.shape, dtype=torch.as_tensor(one.low).dtype) for key, one in space.items()}
+    flat, first = agent.controllers(np.full(2, -1)), torch.zeros(2, 3, dtype=torch.bool)
+    action = torch.zeros(2, 4, 2)
+    with torch.inference_mode(), no_host_sync():
+        policy._decide({key: value[:, 0] for key, value in seen.items()}, first[:, 0], flat)
+        model = agent.world_model
+        dream = model.imagine(model.encode(seen, action[:, :2], first), action, chance)
+    assert dream.feature.isfinite().all()
 
 
 def test_dreaming_further_than_trained_is_said_once():
