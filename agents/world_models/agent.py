@@ -1,8 +1,8 @@
 """World Models: five stages one after another, as units of `learn` and episodes of the runner's ordinary loop.
 
 "data" (episodes of the random policy), "V", "codes" (V's, of all frames), "M", then "C": a generation is either
-population x rollouts episodes of the task, or a dream. Where it was dreams, "gap" follows: one population more, rated
-in a dream and in episodes of the task, whose fitness nobody is told.
+population x rollouts episodes of the task, the i-th of which is rollout i mod R of candidate i // R, or a dream. Where
+it was dreams, "gap" follows: one population more, rated in a dream and in the task, whose fitness nobody is told.
 """
 
 from __future__ import annotations
@@ -93,9 +93,8 @@ class WorldModels(Agent):
 
     def seats(self, episode: np.ndarray) -> np.ndarray:
         """Which candidate's which rollout episodes [E] are, as candidate * R + rollout; -1 for none."""
-        at, (count, rollouts) = episode - self.opening, self.returns.shape
-        seat = at if self.config.fitness == "real" else at % count * rollouts + at // count
-        return np.where(self.rating & (at >= 0) & (at < self.returns.size), seat, -1)
+        seat = episode - self.opening
+        return np.where(self.rating & (seat >= 0) & (seat < self.returns.size), seat, -1)
 
     def controllers(self, seat: np.ndarray) -> Tensor:
         """Flat controllers [E, size] of seats [E]; the distribution's mean for -1."""

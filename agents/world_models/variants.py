@@ -119,9 +119,10 @@ SCALES: Mapping[str, Mapping[str, Diff]] = {
             "population": 4,
             "rollouts": 1,
             "patience": 20,
+            "horizon": 200,
         },
         "takecover": {
-            "data_episodes": 10,
+            "data_episodes": 5,
             "data_least": 1,
             "v_batch": 32,
             "v_epochs": 1,
@@ -133,6 +134,8 @@ SCALES: Mapping[str, Mapping[str, Diff]] = {
             "population": 8,
             "rollouts": 2,
             "generations": 4,
+            "gap_rollouts": 1,
+            "horizon": 200,
         },
         "image": {
             "data_episodes": 80,

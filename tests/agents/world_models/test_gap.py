@@ -20,9 +20,9 @@ def test_the_last_population_is_rated_in_a_dream_and_in_the_task(count):
     assert len(played) >= size and all(row[4] == "cut" for row in played)
     first = min(row[0] for row in played)
     mine = sorted(row for row in played if row[0] < first + size)
-    returns = np.array([row[2] for row in mine]).reshape(SOON["gap_rollouts"], -1).T  # a rollout after the other
+    returns = np.array([row[2] for row in mine]).reshape(-1, SOON["gap_rollouts"])  # a candidate after the other
     np.testing.assert_allclose(agent.returns, returns, atol=1e-5)
-    tracks = np.array([row[1] for row in mine]).reshape(SOON["gap_rollouts"], -1)
+    tracks = np.array([row[1] for row in mine]).reshape(returns.shape).T
     assert [len(set(track)) for track in tracks] == [1, 1] and tracks[0, 0] != tracks[1, 0]
     said = agent.metrics()
     assert said["real_return"] == pytest.approx(returns.mean(), abs=1e-5)
@@ -31,15 +31,16 @@ def test_the_last_population_is_rated_in_a_dream_and_in_the_task(count):
     assert said["dream_return_of_the_mean"] == agent.dreamt[-1]
 
 
-def test_a_budget_that_ends_among_the_gaps_episodes_tells_what_all_candidates_have_played():
-    dreamt = np.array([1.0, 2.0, 2.0, 4.0, 9.0])
-    played = np.array([[1.0, 5], [3, np.nan], [2, 5], [7, np.nan]])
+def test_a_budget_that_ends_among_the_gaps_episodes_tells_of_candidates_that_have_played_all():
+    dreamt = np.array([1.0, 2.0, 2.0, 5.0, 4.0, 9.0])
+    played = np.array([[1.0, 5], [3, 5], [2, 5], [7, 3], [8, np.nan]])
     said = numbers(dreamt, played)
     assert said == {
         "dream_return_of_the_mean": 9,
-        "dream_return": 2.25,
-        "real_return": 3.25,
-        "rank_correlation": pytest.approx(spearmanr(dreamt[:-1], played[:, 0]).statistic),
+        "gap_candidates": 4,
+        "dream_return": 2.5,
+        "real_return": 3.875,
+        "rank_correlation": pytest.approx(spearmanr([1, 2, 2, 5], [3, 4, 3.5, 5]).statistic),
     }
-    assert set(numbers(dreamt, played[:, 1:])) == {"dream_return_of_the_mean"}
-    assert "rank_correlation" not in numbers(dreamt, np.ones((4, 2)))
+    assert set(numbers(dreamt, played[4:].repeat(5, 0))) == {"dream_return_of_the_mean"}
+    assert "rank_correlation" not in numbers(dreamt, np.ones((5, 2)))
