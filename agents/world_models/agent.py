@@ -1,4 +1,4 @@
-"""World Models: five stages one after another, as units of `learn` and episodes of the runner's ordinary loop.
+"""World Models: six stages one after another, as units of `learn` and episodes of the runner's ordinary loop.
 
 "data" (episodes of the random policy), "V", "codes" (V's, of all frames), "M", then "C": a generation is either
 population x rollouts episodes of the task, the i-th of which is rollout i mod R of candidate i // R, or a dream. Where
