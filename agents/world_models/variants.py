@@ -118,6 +118,7 @@ SCALES: Mapping[str, Mapping[str, Diff]] = {
             "m_updates": 20,
             "population": 4,
             "rollouts": 1,
+            "generations": 20,
             "patience": 20,
             "horizon": 200,
         },
