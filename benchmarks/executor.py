@@ -1,4 +1,4 @@
-"""The local executor: a child process per run, as many at once as asked, and a watch over all of them.
+"""The local executor: a child process per run, as many at once as fit, and a watch over all of them.
 
 Children live in sessions of their own, so that a Ctrl-C reaches only this process, which asks them to stop (SIGTERM:
 they checkpoint and end) and, the second time, ends them at once. A run that another process owns is waited for.
@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench.benchmarks.packing import Packing
 from bench.benchmarks.plan import Planned, extendable
+from bench.benchmarks.usage import Use
 from bench.results import lease, reader
 from bench.results.store import RunFolder
 
@@ -36,6 +38,7 @@ class Child:
     run: Planned
     process: subprocess.Popen[bytes]
     started: float
+    company: int = 1  # most runs at once on its device since then, itself included
 
 
 @dataclass
@@ -79,8 +82,10 @@ _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_"
 class Local:
     """Runs the planned runs on this machine."""
 
-    def __init__(self, root: Path, jobs: int, deadline: float | None, command: str):
-        self._root, self._jobs, self._deadline = root, jobs, deadline
+    def __init__(
+        self, root: Path, packing: Packing, deadline: float | None, command: str, say: Callable[[str], None] = print
+    ):
+        self._root, self._packing, self._deadline, self._say = root, packing, deadline, say
         self._environment = {**_KEEP_MEMORY, **os.environ, "BENCH_COMMAND": command, "PYTHONUNBUFFERED": "1"}
         self._children: list[Child] = []
         self._signals = 0
@@ -131,9 +136,12 @@ class Local:
                 child.process.send_signal(number)
 
     def _start(self) -> None:
+        full: set[str] = set()  # devices: what comes later does not overtake what waits for the same one
         for run in list(self.waiting):
-            if len(self._children) >= self._jobs:
-                return
+            device = run.runtime.device
+            if device in full or not self._packing.admits(run, self.live()):
+                full.add(device)
+                continue
             try:
                 owed = prepare(run, self._root)
             except lease.Held:
@@ -147,19 +155,32 @@ class Local:
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=self._environment,
                 )  # fmt: skip
             self._children.append(Child(run, process, time.time()))
+            together = [child for child in self._children if child.run.runtime.device == device]
+            for child in together:
+                child.company = max(child.company, len(together))
 
     def _reap(self, outcome: Outcome) -> None:
         for child in list(self._children):
             code = child.process.poll()
             if code is None:
-                self._watch_for_hang(child)
+                self._look(child)
                 continue
             self._children.remove(child)
-            if not outcome.stopped:
-                self._died(child, f"its process ended with {_ending(code)} before it could say why; see log.txt")
+            if outcome.stopped:
+                continue
+            self._died(child, f"its process ended with {_ending(code)} before it could say why; see log.txt")
+            if reader.load(child.run.path).status == "out_of_memory":
+                again, said = self._packing.back_off(child.run, child.company)
+                if said:
+                    self._say(said)
+                if again:
+                    self.waiting.insert(0, replace(child.run, action="retry"))
 
-    def _watch_for_hang(self, child: Child) -> None:
+    def _look(self, child: Child) -> None:
+        """Note what a live run takes, once it has learnt, and end it where it hangs."""
         progress = (lease.read(child.run.path) or {}).get("progress") or {}
+        if (use := progress.get("use")) and progress["updates"]:
+            self._packing.note(child.run, Use(**use))
         still = time.time() - max(progress.get("moved", 0.0), child.started)
         if still > hang_seconds():
             child.process.kill()
@@ -186,14 +207,3 @@ def _ending(code: int) -> str:
         name = signal.Signals(-code).name
         return f"{name} (out of memory?)" if name == "SIGKILL" else name
     return f"status {code}"
-
-
-def jobs(text: str, device: str, runs: int) -> int:
-    """How many runs at once: a number, or "auto": one per core on a CPU, one per GPU."""
-    from bench.benchmarks.plan import parse_devices
-    from bench.benchmarks.provenance import cores
-
-    if text != "auto":
-        return max(1, int(text))
-    devices = parse_devices(device)
-    return max(1, min(runs, cores() if devices == ["cpu"] else len(devices)))

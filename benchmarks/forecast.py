@@ -1,8 +1,8 @@
 """What a plan needs before it starts: hours, memory, disk, each with what the figure rests on.
 
 Speeds come from runs of the same agent, protocol, scale and device kind in this store; else from measured throughput
-rows of this device kind; else from the agent's FLOPs over the rate of matrix products here, and are then marked as an
-estimate.
+rows of this device kind: end to end, or where stages differ too much for that, the agent's FLOPs over the rate that its
+learning reached; else from its FLOPs over the rate of matrix products here, and are then marked as an estimate.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from bench.agents import registry as agents
 from bench.agents.api import Cost, Scale
 from bench.agents.common.config import merge
 from bench.benchmarks import throughput
+from bench.benchmarks.packing import Packing, room
 from bench.benchmarks.plan import WORK, Plan, Planned
 from bench.benchmarks.provenance import device_kind
+from bench.benchmarks.usage import Use
 from bench.envs import registry as envs
 from bench.results import reader
+from bench.results.schema import Identity
 
 EPISODE = 1000  # decisions that an evaluation episode is counted as at most, where nothing says how long they are
 MATRIX = 0.3  # seconds of matrix products: the forecast stands between a command and its first step
@@ -36,13 +39,19 @@ class Need:
     hours: float | None
     memory: float | None  # bytes
     disk: float  # bytes while it runs
-    basis: str  # "this store" | "measured" | "estimate" | "unknown"
+    basis: str  # "this store" | "measured" | "measured rates" | "estimate" | "unknown"
+    card: float = 0  # bytes of the GPU, where it runs on one
+
+    @property
+    def use(self) -> Use | None:
+        return None if self.memory is None else Use(self.memory, self.card, 1.0)
 
 
 @dataclass(frozen=True)
 class Forecast:
     needs: dict[Path, Need]
-    jobs: int
+    packing: Packing
+    jobs: int  # runs that are expected to be at it together
 
     @property
     def hours(self) -> float | None:
@@ -59,8 +68,8 @@ class Forecast:
         return None if len(known) < len(amounts) else sum(sorted(known)[-self.jobs :])
 
 
-def make(plan: Plan, jobs: int, root: Path) -> Forecast:
-    """The needs of the runs that are still to be done."""
+def make(plan: Plan, jobs: int | None, root: Path) -> Forecast:
+    """The needs of the runs that are still to be done, with so many at once; None: as many as fit."""
     speeds = _speeds_in_store(root)
     rates: dict[str, float] = {}
     cache: dict[tuple[str, ...], Need] = {}
@@ -70,7 +79,9 @@ def make(plan: Plan, jobs: int, root: Path) -> Forecast:
         if key not in cache:
             cache[key] = _need(run, speeds, rates)
         needs[run.path] = cache[key]
-    return Forecast(needs, jobs)
+    there = room(run.runtime.device for run in plan.work)
+    packing = Packing(jobs, {path: need.use for path, need in needs.items()}, there)
+    return Forecast(needs, packing, packing.at_once(plan.work))
 
 
 def _speeds_in_store(root: Path) -> dict[tuple[str, str, str, str], float]:
@@ -102,28 +113,40 @@ def _need(run: Planned, speeds: dict[tuple[str, str, str, str], float], rates: d
         cost = spec.cost(task, merge(default, {**identity.config, "collection": identity.collection}))
     total = budget.frames / task.action_repeat
     replay = cost.replay * min(total, cost.capacity) if cost else 0
-    disk = EVENTS + replay
-    memory: float | None = cost.memory + replay if cost else None
+    rows = _measured(identity, kind)
+    memory = cost.memory + replay if cost else rows["memory"] * 1e6 if "memory" in rows else None
+    card = cost.memory if cost and run.runtime.device != "cpu" else 0
+
+    def need(seconds: float | None, basis: str) -> Need:
+        return Need(None if seconds is None else seconds / 3600, memory, EVENTS + replay, basis, card)
+
     speed = speeds.get((identity.label, identity.protocol["name"], identity.scale, kind))
     if speed:
-        return Need(steps / speed / 3600, memory, disk, "this store")
-    rows = [
-        row
-        for row in throughput.measured()
-        if (row["agent"], row["scale"], row["device"]) == (identity.label, identity.scale, kind)
-        and row["task"].partition("/")[0] == identity.task.partition("/")[0]
-    ]
-    quantity = {row["quantity"]: float(row["value"]) for row in rows}
-    if "end to end" in quantity:
-        acting = 1 / (1 / quantity["environment"] + 1 / quantity["act"])
-        seconds = steps / quantity["end to end"] + evaluation / acting
-        return Need(seconds / 3600, memory or quantity["memory"] * 1e6, disk, "measured")
+        return need(steps / speed, "this store")
+    if "act" in rows:
+        acting = evaluation * (1 / rows["environment"] + 1 / rows["act"])
+        if "end to end" in rows:
+            return need(steps / rows["end to end"] + acting, "measured")
+        if "learning" in rows and cost:
+            return need(steps * (cost.flops / rows["learning"] + 1 / rows["environment"]) + acting, "measured rates")
     if cost is None:
-        return Need(None, memory, disk, "unknown")
+        return need(None, "unknown")
     if run.runtime.device not in rates:
         rates[run.runtime.device] = throughput.matrix_rate(run.runtime.device, MATRIX)
     seconds = steps * cost.flops / rates[run.runtime.device] + (steps + evaluation) / _environment_rate(identity.task)
-    return Need(seconds / 3600, memory, disk, "estimate")
+    return need(seconds, "estimate")
+
+
+def _measured(identity: Identity, device: str) -> dict[str, float]:
+    """The newest value of every quantity of this agent, protocol, scale and kind of device; {} where none was
+    measured."""
+    protocol = identity.task.partition("/")[0]
+    asked = (identity.label, protocol, identity.scale, device)
+    return {
+        row["quantity"]: float(row["value"])
+        for row in throughput.measured()
+        if (row["agent"], row["task"].partition("/")[0], row["scale"], row["device"]) == asked
+    }
 
 
 def _environment_rate(task_id: str) -> float:

@@ -1,173 +1,104 @@
-"""How fast an agent runs on a task, by the real training loop with a stopwatch on its parts. Eager, one process."""
+"""How fast agents run here: measured in processes of their own, one alone or several packed on one device, and kept in
+a table with hardware and versions."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import signal
-import statistics
+import json
+import os
+import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, cast
 
 import numpy as np
 
-from bench.agents.api import Agent
 from bench.benchmarks import provenance
-from bench.benchmarks.trainer import Interrupted, Trainer
+from bench.benchmarks.errors import RequestError
+from bench.benchmarks.measuring import Row
 from bench.results import table
-from bench.results.lease import Lease
-from bench.results.schema import Budget, Identity, Runtime
-from bench.results.store import RunFolder
+from bench.results.schema import Identity
 
-COLUMNS = ("agent", "task", "scale", "device", "quantity", "value", "unit", "versions", "command")
+COLUMNS = ("agent", "task", "scale", "device", "quantity", "value", "unit", "machine", "versions", "command")
 MEASURED = Path(__file__).resolve().parents[1] / "results" / "measured" / "throughput.csv"
+QUIET = 0.2  # load above which other work is said to have been there
+PACKED = ("end to end", "environment", "act", "plan", "update", "imagination", "memory")  # what packed runs are asked
 
 
-@dataclass(frozen=True)
-class Row:
-    quantity: str
-    value: float
-    unit: str
+def parse_packed(text: str) -> list[int]:
+    """ "2,4" runs at once. RequestError for anything else."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not all(word.isdigit() and int(word) > 1 for word in words):
+        raise RequestError(f"--packed {text!r} is no list of numbers from 2 on; type --packed 2,4")
+    return [int(word) for word in words]
 
 
-class _Stopwatch:
-    """Time spent and calls made inside the methods it is put on."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.calls: dict[str, int] = {}
-
-    def on(self, owner: Any, method: str, part: str) -> None:
-        inner: Callable[..., Any] = getattr(owner, method)
-        self.seconds.setdefault(part, 0.0)
-        self.calls.setdefault(part, 0)
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
-            result = inner(*args, **kwargs)
-            self.seconds[part] += time.perf_counter() - start
-            self.calls[part] += 1
-            return result
-
-        setattr(owner, method, timed)
-
-
-def measure(identity: Identity, device: str, seconds: float) -> list[Row]:
-    """Train for `seconds` in a store of its own, without evaluations, and tell where the time went."""
-    with tempfile.TemporaryDirectory() as store:
-        runtime = Runtime(Budget(1 << 60, 1 << 60, 1, 1), "", device)
-        folder = RunFolder.create(Path(store), identity, runtime)
-        trainer = Trainer(folder, Lease(folder.path), say=print)
-        act, learn = _Products(trainer.agent, trainer.policy, "act"), _Products(trainer.agent, trainer.agent, "learn")
-        rows = _loop(trainer, seconds)
-        if learn.flops:
-            rate = matrix_rate(device)
-            per_second = next(row.value for row in rows if row.quantity == "update") * learn.flops
-            rows += [
-                Row("FLOPs", learn.flops, "FLOP/update"),
-                Row("matrix product", rate, "FLOP/s"),
-                Row("fraction of matrix product", per_second / rate, ""),
-            ]
-        if act.flops:
-            rows.append(Row("FLOPs of act", act.flops, "FLOP/decision"))
-        for quantity, part in (("act", act), ("update", learn)):
-            if part.flops:
-                rate = next(row.value for row in rows if row.quantity == quantity)
-                rows.append(Row(f"{quantity} / its products alone", 1 / rate / part.seconds(), "times"))
-        return rows
-
-
-def _loop(trainer: Trainer, seconds: float) -> list[Row]:
-    watch = _Stopwatch()
-    agent = trainer.agent
-    timed = (
-        (trainer.policy, "act", "act"),
-        (trainer.envs, "step", "environment"),
-        (trainer.envs, "reset", "reset"),
-        (agent, "observe", "agent"),
-        (agent, "learn", "learn"),
-        (agent, "metrics", "agent"),
-        (trainer, "checkpoint", "checkpoint"),
-    )
-    for owner, method, part in timed:
-        watch.on(owner, method, part)
-    start = time.perf_counter()
-    until = start + seconds
-    act = trainer.policy.act
-
-    def act_until(*args: Any) -> Any:
-        if time.perf_counter() > until:
-            signal.raise_signal(signal.SIGTERM)  # the loop stops as it would for anybody
-        return act(*args)
-
-    setattr(trainer.policy, "act", act_until)  # noqa: B010 - a method put on one object
-    with contextlib.suppress(Interrupted):  # the end that was asked for
-        trainer.run()
-    total = time.perf_counter() - start
-    steps = watch.calls["act"] * trainer.envs.num_envs
-    own = total - sum(watch.seconds.values())
-    rows = [
-        Row("end to end", steps / total, "agent steps/s"),
-        Row("environment", steps / max(watch.seconds["environment"] + watch.seconds["reset"], 1e-9), "agent steps/s"),
-        Row("act", watch.calls["act"] / max(watch.seconds["act"], 1e-9), "decisions/s"),
-        Row("runner's own work", 1e3 * own / max(watch.calls["act"], 1), "ms/decision"),
-        Row("checkpoint", 1e3 * watch.seconds["checkpoint"] / max(watch.calls["checkpoint"], 1), "ms"),
-        Row("memory", _peak_memory() / 1e6, "MB"),
-    ]
-    if agent.updates:
-        rows.insert(3, Row("update", agent.updates / watch.seconds["learn"], "updates/s"))
+def measure(identity: Identity, device: str, seconds: float, packed: Sequence[int] = ()) -> list[Row]:
+    """Rows of one run alone, then of so many at once, and for comparison of one timed as they are. RuntimeError where a
+    process failed, with what it said."""
+    (rows,) = _together(identity, device, seconds, 1, packed=False)
+    if flops := next((row.value for row in rows if row.quantity == "learning"), None):
+        rate = matrix_rate(device)
+        rows += [Row("matrix product", rate, "FLOP/s"), Row("fraction of matrix product", flops / rate, "")]
+    for count in [1, *packed] if packed else []:
+        rows += _summed(_together(identity, device, seconds, count, packed=True))
     return rows
 
 
-def _peak_memory() -> float:
-    """This process's peak resident memory in bytes."""
-    import resource
+def _together(identity: Identity, device: str, seconds: float, count: int, packed: bool) -> list[list[Row]]:
+    """The rows of every process, all of which start their clocks at the same moment."""
+    asked = {"identity": asdict(identity), "device": device, "seconds": seconds, "packed": packed}
+    request = json.dumps(asked) + "\n"
+    command = [sys.executable, "-m", "bench.benchmarks.measuring"]
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1) for _ in range(count)
+    ]
+    try:
+        for word in (request, "go\n"):
+            for process in processes:
+                with_input = cast(IO[str], process.stdin)
+                with_input.write(word)
+                with_input.flush()
+            if word is request:
+                for process in processes:
+                    _read(process, "ready")
+        return [[Row(*row) for row in json.loads(_read(process, "[["))] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform != "darwin" else 1)
+
+def _read(process: subprocess.Popen[str], begin: str) -> str:
+    """The next line that begins so; what an agent prints itself is passed over."""
+    for line in cast(IO[str], process.stdout):
+        if line.startswith(begin):
+            return line
+    said = cast(IO[str], process.stderr).read().strip().splitlines()
+    raise RuntimeError(f"the process that measures ended: {said[-1] if said else 'it said nothing'}")
 
 
-class _Products:
-    """The matrix products of one call of a method, as torch sees them, once training is under way."""
-
-    def __init__(self, agent: Agent, owner: Any, method: str):
-        self.flops = 0.0  # of a call; of `learn`, of an update
-        self._agent, self._inner = agent, getattr(owner, method)
-        self._found: Any = None
-        setattr(owner, method, self._counted)
-
-    def _counted(self, *args: Any) -> Any:
-        before = self._agent.updates
-        if self._found or before < 3 or "torch" not in sys.modules:
-            return self._inner(*args)
-        from bench.benchmarks.products import Products
-
-        with Products() as products:
-            result = self._inner(*args)
-        if products.calls:
-            self._found, self._units = products, max(self._agent.updates - before, 1)
-            self.flops = products.flops / self._units
-        return result
-
-    def seconds(self) -> float:
-        """What the products alone take: the median of nine replays."""
-        times = []
-        for _ in range(9):
-            start = time.perf_counter()
-            self._found.replay()
-            times.append(time.perf_counter() - start)
-        return statistics.median(times) / self._units
+def _summed(runs: list[list[Row]]) -> list[Row]:
+    """Of every quantity that all packed runs have their mean and their sum."""
+    rows = []
+    for place in [row for row in runs[0] if row.quantity.partition(":")[0] in PACKED]:
+        found = [row.value for rows in runs for row in rows if row.quantity == place.quantity]
+        if len(found) == len(runs):
+            name = f"{place.quantity}, {len(runs)} packed"
+            rows.append(Row(f"{name}, each", float(np.mean(found)), place.unit))
+            rows.append(Row(f"{name}, together", sum(found), place.unit))
+    return rows
 
 
 def matrix_rate(device: str, seconds: float = 2.0) -> float:
-    """FLOP/s of float32 matrix products of 1024 x 1024 on this device, over about `seconds`."""
-    size = 1024
+    """FLOP/s of float32 matrix products of 1024 x 1024 on this device, over about `seconds`; on a CPU of one core, in
+    processor seconds."""
+    size, clock = 1024, time.perf_counter
     if device == "cpu":
-        a = np.ones((size, size), np.float32)
+        a, clock = np.ones((size, size), np.float32), time.process_time
 
         def multiply() -> None:
             a @ a
@@ -182,27 +113,31 @@ def matrix_rate(device: str, seconds: float = 2.0) -> float:
             torch.cuda.synchronize(device)
 
     multiply()
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
+    start, begin, count = clock(), time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds:
         multiply()
         count += 1 if device == "cpu" else 100
-    return 2 * size**3 * count / (time.perf_counter() - start)
+    return 2 * size**3 * count / (clock() - start)
 
 
-def append(rows: list[Row], identity: Identity, device: str, path: Path, command: str) -> None:
-    """Add the rows to a table of throughputs, with hardware and versions."""
+def machine() -> str:
+    """Whether other work goes on beside: the load of the last minute on this machine's cores."""
+    load = os.getloadavg()[0]
+    kind = "shared machine" if load > QUIET else "idle machine"
+    return f"{kind}, load {load:.1f} on {provenance.cores()} cores"
+
+
+def append(rows: list[Row], identity: Identity, device: str, beside: str, path: Path, command: str) -> None:
+    """Add the rows to a table of throughputs, with hardware and versions, in the place of all older ones of this agent,
+    task, scale and kind of device. `beside` is what `machine` said before."""
+    kind = provenance.device_kind(device)
     versions = " ".join(f"{name}={version}" for name, version in provenance.versions().items())
-    fresh = not path.exists()
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(COLUMNS)
-        for row in rows:
-            kind = provenance.device_kind(device)
-            value = f"{row.value:.4g}"
-            writer.writerow(
-                [identity.label, identity.task, identity.scale, kind, row.quantity, value, row.unit, versions, command]
-            )
+    key = identity.label, identity.task, identity.scale, kind
+    values = [(*key, row.quantity, f"{row.value:.4g}", row.unit, beside, versions, command) for row in rows]
+    fresh = [dict(zip(COLUMNS, each, strict=True)) for each in values]
+    old = [dict.fromkeys(COLUMNS, "") | row for row in table.read(path)]
+    kept = [row for row in old if tuple(row[name] for name in COLUMNS[:4]) != key]
+    table.replace(path, [*kept, *fresh])
 
 
 def measured(path: Path = MEASURED) -> list[dict[str, str]]:

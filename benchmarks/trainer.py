@@ -17,10 +17,12 @@ import numpy as np
 from bench.agents import registry as agents
 from bench.agents.api import Agent, Diverged, Scale
 from bench.agents.common.config import merge
+from bench.agents.common.tree import copied
 from bench.benchmarks import parameters, provenance, video
 from bench.benchmarks.chance import APART, seed_torch, seeds, set_torch_generators, torch_generators
 from bench.benchmarks.collector import Collector
 from bench.benchmarks.evaluation import Evaluator
+from bench.benchmarks.usage import Meter
 from bench.envs import registry as envs
 from bench.envs.vector import VectorTask
 from bench.results import checkpoints, faults
@@ -65,6 +67,7 @@ class Trainer:
         self.folder, self._lease, self._say = folder, lease, say
         identity, runtime = folder.record.identity, folder.record.runtime
         self._seed, self._budget = identity.seed, runtime.budget
+        self._meter = Meter(runtime.device)
         self._build()
         self._evaluator = Evaluator(identity.task)
         self._repeat = self.agent.task.action_repeat
@@ -157,6 +160,8 @@ class Trainer:
             faults.point("loop.observed")
             self._between()
         before = self._events.push(), self._evaluated
+        if self._tick % METRICS_EVERY:
+            self._last_metrics_row()
         self._evaluate(self._budget.final_episodes)
         self._before_final = before
         for name, pictures in agent.media().items():
@@ -175,12 +180,22 @@ class Trainer:
         """One vector step or one unit of learning is done."""
         self._tick += 1
         if self._tick % METRICS_EVERY == 0:
-            values = {name: float(value) for name, value in self.agent.metrics().items()}
-            wrong = [name for name, value in values.items() if not math.isfinite(value)]
-            if wrong:
-                raise Diverged(f"{', '.join(wrong)} not finite after {self.agent.updates} updates")
-            if values:
-                self._events.append(Metrics(self._at(), values))
+            self._metrics_row()
+
+    def _metrics_row(self) -> None:
+        values = {name: float(value) for name, value in self.agent.metrics().items()}
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            raise Diverged(f"{', '.join(wrong)} not finite after {self.agent.updates} updates")
+        if values:
+            self._events.append(Metrics(self._at(), values))
+
+    def _last_metrics_row(self) -> None:
+        """Of the ticks since the last one. A longer run goes on as if nobody had asked for it: rows behind
+        `_before_final` are cut, and the means that were read go on."""
+        state = copied(self.agent.state_dict())
+        self._metrics_row()
+        self.agent.load_state_dict(state)
 
     def _episode_row(self, episode: int, seed: int, ret: float, length: int, end: End) -> None:
         if not math.isfinite(ret):
@@ -242,7 +257,7 @@ class Trainer:
             "stage": stage, "fraction": fraction, "frames": self._frames, "updates": self.agent.updates,
             "speed": (self._agent_steps - self._agent_steps_began) / elapsed,
             "eta": (1 - fraction) * elapsed / done if done > 0 else None,
-            "score": self._score, "moved": self._moved,
+            "score": self._score, "moved": self._moved, "use": self._meter.use()._asdict(),
         }  # fmt: skip
 
     def _beat(self, stop: threading.Event) -> None:

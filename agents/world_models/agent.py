@@ -1,7 +1,8 @@
-"""World Models: five stages one after another, as units of `learn` and episodes of the runner's ordinary loop.
+"""World Models: six stages one after another, as units of `learn` and episodes of the runner's ordinary loop.
 
 "data" (episodes of the random policy), "V", "codes" (V's, of all frames), "M", then "C": a generation is either
-population x rollouts episodes of the task, the i-th of which is rollout i mod R of candidate i // R, or a dream.
+population x rollouts episodes of the task, the i-th of which is rollout i mod R of candidate i // R, or a dream. Where
+it was dreams, "gap" follows: one population more, rated in a dream and in the task, whose fitness nobody is told.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
 from bench.agents.world_models import controller as controllers
-from bench.agents.world_models import media, vae
+from bench.agents.world_models import gap, media, vae
 from bench.agents.world_models.config import WorldModelsConfig
 from bench.agents.world_models.dream import Dream, Dreamer
 from bench.agents.world_models.evolution import Evolution
@@ -25,7 +26,7 @@ from bench.agents.world_models.training import M_METRICS, V_METRICS, MTraining, 
 from bench.agents.world_models.vae import VectorVAE
 from bench.agents.world_models.world_model import DreamModel
 
-STAGES = ("data", "V", "codes", "M", "C")
+STAGES = ("data", "V", "codes", "M", "C", "gap")
 METRICS = (*V_METRICS, *M_METRICS)
 ENCODED = 256  # frames per unit of the stage "codes"
 DREAMT = 50  # decisions of a dreamt generation per unit
@@ -59,10 +60,12 @@ class WorldModels(Agent):
         self.total = np.zeros(envs)  # their rewards so far
         self.losing = np.zeros(envs, np.int64)  # their losing decisions in a row
         self.finished = 0  # episodes of the random policy
-        self.round = 0  # generations whose episodes have all been played
+        self.round = 0  # generations whose episodes have all been played, or dreamt
         self.opening = -1  # the number of the first episode of the generation being played
-        self.returns = np.full((config.population, config.rollouts), np.nan)
+        rollouts = config.rollouts if config.fitness == "real" else config.gap_rollouts
+        self.returns = np.full((config.population, rollouts), np.nan)  # in the task
         self.dream: Dream | None = None
+        self.dreamt = np.empty(0)  # [P + 1] returns in dreams of the gap's candidates and of the mean, once known
         self.sums = torch.zeros(len(METRICS), device=device)  # since the last `metrics`
         self.counts = [0, 0]  # updates of V and of M that they hold
         self._rows: tuple[list[np.ndarray], np.ndarray] | None = None  # of the data's episodes, known from the frames
@@ -81,28 +84,37 @@ class WorldModels(Agent):
     @property
     def gathering(self) -> bool:
         """Whether the random policy acts: until C's turn."""
-        return self.stage != "C"
+        return self.stage not in ("C", "gap")
+
+    @property
+    def rating(self) -> bool:
+        """Whether episodes that open now are candidates'."""
+        return self.opening >= 0 and self.returns.size > 0 and not self.done()
 
     def seats(self, episode: np.ndarray) -> np.ndarray:
         """Which candidate's which rollout episodes [E] are, as candidate * R + rollout; -1 for none."""
         seat = episode - self.opening
-        played = self.opening >= 0 and self.config.fitness == "real" and not self.done()
-        return np.where(played & (seat >= 0) & (seat < self.returns.size), seat, -1)
+        return np.where(self.rating & (seat >= 0) & (seat < self.returns.size), seat, -1)
 
     def controllers(self, seat: np.ndarray) -> Tensor:
         """Flat controllers [E, size] of seats [E]; the distribution's mean for -1."""
+        candidate = np.where(seat < 0, self.config.population, seat // max(self.returns.shape[1], 1))
+        return self._everyone()[self.tensor(candidate)]
+
+    def _everyone(self) -> Tensor:
+        """[P + 1, size]: the generation's candidates, and at last the mean."""
         if self._flat[0] != self.evolution.generation:
             both = np.concatenate([self.evolution.candidates, self.evolution.mean[None]])
             self._flat = self.evolution.generation, torch.from_numpy(both).to(self.device)
-        candidate = np.where(seat < 0, self.config.population, seat // self.config.rollouts)
-        return self._flat[1][self.tensor(candidate)]
+        return self._flat[1]
 
     def episode_seed(self, episode: int) -> int:
-        """All candidates of a generation meet the same episodes, those of the next one others."""
+        """All candidates of a generation meet the same episodes, those of the next one others, those of the gap too."""
         seat = int(self.seats(np.array([episode]))[0])
         if seat < 0:
             return super().episode_seed(episode)
-        key = [self.seed, 3, self.round, seat % self.config.rollouts]
+        number = self.round if self.config.fitness == "real" else self.config.generations  # known before the dreams
+        key = [self.seed, 3, number, seat % self.returns.shape[1]]
         return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)
 
     # Taking in
@@ -116,12 +128,12 @@ class WorldModels(Agent):
         following = int(step.episode.max()) + 1
         if self.stage == "data":
             return self._gather(step, ended, following)
-        if self.stage != "C":  # asked to act where learning is owed: C's episodes begin behind that
-            self.opening = following
-            return np.ones(len(ended), bool)
-        if self.config.fitness == "real" and not self.done():
+        if self.done():
+            return None
+        if self.stage == "gap" or (self.stage == "C" and self.config.fitness == "real"):
             return self._rate(step.extras["seat"], ended, following)
-        return None
+        self.opening = following  # asked to act where learning is owed: candidates' episodes begin behind that
+        return np.ones(len(ended), bool)
 
     def _gather(self, step: Step, ended: np.ndarray, following: int) -> np.ndarray:
         """Store what the random policy did; after the last episode's end all others are cut."""
@@ -146,7 +158,10 @@ class WorldModels(Agent):
         An episode that a resume could not rebuild leaves no return (`_fitness` goes without).
         """
         patience = self.config.patience
-        over = ended | (self.losing > patience if patience else False)
+        if self.stage == "gap":
+            over = ended | (self.length >= self.config.horizon)  # as long as a dream
+        else:
+            over = ended | (self.losing > patience if patience else False)
         rated = over & (seat >= 0)
         self.returns.flat[seat[rated]] = self.total[rated]
         if np.isnan(self.returns).any() and not (
@@ -182,7 +197,7 @@ class WorldModels(Agent):
         """One update of V or M, a stretch of codes, a part of a dreamt generation, or a step of CMA-ES."""
         if self.stage == "data":
             return False
-        units = {"V": self._learn_v, "codes": self._encode, "M": self._learn_m, "C": self._evolve}
+        units = {"V": self._learn_v, "codes": self._encode, "M": self._learn_m, "C": self._evolve, "gap": self._dream}
         return units[self.stage]()
 
     def _learn_v(self) -> bool:
@@ -222,24 +237,32 @@ class WorldModels(Agent):
         return True
 
     def _dream(self) -> bool:
-        if self.done():
+        if self.dreamt.size:
             return False
         if self.dream is None:
             self.dream = self._begun()
         self.dream.advance(DREAMT)
         if self.dream.over:
-            self.evolution.tell(self.dream.returns.mean(1).cpu().double().numpy())
+            self._took(self.dream.returns.mean(1).cpu().double().numpy())
             self.dream = None
-            self.round += 1
         return True
 
+    def _took(self, returns: np.ndarray) -> None:
+        if self.stage == "gap":
+            self.dreamt = returns
+            return
+        self.evolution.tell(returns)
+        self.round += 1
+        if self.evolution.generation >= self.config.generations:
+            self.stage = "gap"
+
     def _begun(self) -> Dream:
-        """A generation's dream, from the first frames of the data's episodes."""
+        """A generation's dream, from the first frames of the data's episodes; the gap's is the mean's as well."""
         rows = np.array([rows[0] for rows in self.episodes[: self.config.bank]])
-        start = tuple(self.tensor(self.replay[name][rows]).float() for name in ("mu", "logvar"))
+        start = self.tensor(self.replay["mu"][rows]).float(), self.tensor(self.replay["logvar"][rows]).float()
         seed = int(np.random.SeedSequence([self.seed, 4, self.round]).generate_state(1)[0])
-        candidates = self.controllers(np.arange(self.returns.size)[:: self.config.rollouts])
-        return Dream(self.dreamer, candidates, start, seed, self.config.horizon, self.config.rollouts)  # type: ignore[arg-type]
+        candidates = self._everyone() if self.stage == "gap" else self._everyone()[: self.config.population]
+        return Dream(self.dreamer, candidates, start, seed, self.config.horizon, self.config.rollouts)
 
     def finish(self) -> None:
         """A budget that ends among the data: V and M learn from what there is."""
@@ -247,7 +270,9 @@ class WorldModels(Agent):
             self._gathered(int(self.replay["episode"][:].max()) + 1)
 
     def done(self) -> bool:
-        return self.stage == "C" and self.evolution.generation >= self.config.generations
+        if self.config.fitness == "real":
+            return self.stage == "C" and self.evolution.generation >= self.config.generations
+        return bool(self.dreamt.size) and (self.round > self.config.generations or not self.returns.size)
 
     # Telling
 
@@ -258,6 +283,8 @@ class WorldModels(Agent):
             return "codes", len(self.replay["mu"]) / len(self.replay)
         if self.stage == "M":
             return "M", self.m_training.updates / self.config.m_updates
+        if self.stage == "gap":
+            return "gap", float(np.isfinite(self.returns).mean()) if self.returns.size else None
         played = self.config.fitness == "real"  # then frames tell how far C is
         if self.stage == "C":
             return f"C, generation {self.round}", None if played else self.round / self.config.generations
@@ -276,6 +303,8 @@ class WorldModels(Agent):
             last = self.evolution.history[-1]
             values |= {"generation": float(self.evolution.generation), "fitness_mean": float(last.mean())}
             values |= {"fitness_best": float(last.max()), "step_size": self.evolution.step_size}
+        if self.dreamt.size:
+            values |= gap.numbers(self.dreamt, self.returns)
         return values
 
     def media(self) -> dict[str, np.ndarray]:
@@ -296,6 +325,7 @@ class WorldModels(Agent):
             "numbers": [self.finished, self.round, self.opening, *self.counts],
             "open": [self.length.copy(), self.total.copy(), self.losing.copy()],
             "returns": self.returns.copy(),
+            "dreamt": self.dreamt.copy(),
             "sums": self.sums.clone(),
         }
 
@@ -310,7 +340,7 @@ class WorldModels(Agent):
         self.stage = state["stage"]
         self.finished, self.round, self.opening, *self.counts = state["numbers"]
         self.length, self.total, self.losing = (part.copy() for part in state["open"])
-        self.returns = state["returns"].copy()
+        self.returns, self.dreamt = state["returns"].copy(), state["dreamt"].copy()
         self.sums.copy_(state["sums"])
         self._rows, self._flat = None, (-1, torch.empty(0))
         self.dream = None

@@ -55,4 +55,5 @@ class WorldModelsConfig(AgentConfig):
     # Dreams
     temperature: float = 1.15  # tau [P]; the released code has 1.25
     bank: int = 1000  # first frames that dreams start from, at most [O]
+    gap_rollouts: int = 4  # episodes of the task for each of one last population, to tell the dream gap; 0: none [D]
     horizon: int = 1000  # decisions of a dream, at most; 2100 on Take Cover [O]

@@ -93,8 +93,8 @@ def _sizes(config: WorldModelsConfig) -> str | None:
         return f"population={config.population}: CMA-ES needs {LEAST} candidates or more to tell better from worse"
     if config.sigma <= 0 or config.temperature <= 0:
         return "world_models needs sigma and temperature above 0"
-    if config.m_updates < 0 or config.units < 0 or config.patience < 0:
-        return "world_models needs m_updates, units and patience of 0 or more"
+    if min(config.m_updates, config.units, config.patience, config.gap_rollouts) < 0:
+        return "world_models needs m_updates, units, patience and gap_rollouts of 0 or more"
     return None
 
 

@@ -20,7 +20,9 @@ Frames = Annotated[str, typer.Option(help="Training frames instead of the suite'
 Sets = Annotated[list[str] | None, typer.Option("--set", help="AGENT.FIELD=VALUE, repeatable.", metavar="A.F=V")]
 Root = Annotated[Path, typer.Option("--runs", help="The store.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda:0,…")]
-Jobs = Annotated[str, typer.Option(help="Runs at once: auto (one per core, or per GPU) or a number.", metavar="auto|N")]
+Jobs = Annotated[
+    str, typer.Option(help="Runs at once: auto (as many as cores and memory hold) or a number.", metavar="auto|N")
+]
 Keep = Annotated[str, typer.Option(help="all: keep replay and checkpoints of finished runs.", metavar="all")]
 Rerun = Annotated[str, typer.Option(help="failed, diverged or all: start those afresh, old folders moved aside.")]
 TimeLimit = Annotated[str, typer.Option(help="Stop, resumable, after 90s, 25m or 8h.", metavar="25m")]

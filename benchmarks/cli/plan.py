@@ -29,11 +29,11 @@ def plan(
     """
     from rich.console import Console
 
-    from bench.benchmarks import executor, forecast
+    from bench.benchmarks import forecast, packing
     from bench.benchmarks import plan as planning
 
+    most = packing.parse(jobs)
     planned = planning.make(
         planning.Request(agents, suite, tasks, seeds, scale, frames, sets or (), runs, device, bool(keep), rerun)
     )
-    at_once = executor.jobs(jobs, device, len(planned.work))
-    forecast.show(Console(), planned, forecast.make(planned, at_once, runs), every_run=True)
+    forecast.show(Console(), planned, forecast.make(planned, most, runs), every_run=True)

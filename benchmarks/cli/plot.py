@@ -9,18 +9,22 @@ import typer
 
 from bench.agents.common.names import unknown
 from bench.benchmarks.cli import options
+from bench.benchmarks.cli.table import THROUGHPUT
 from bench.benchmarks.errors import RequestError
 
 
 def plot(
     figure: Annotated[
-        str, typer.Argument(help="aggregates, profiles, improvement, efficiency, hours or tasks.", metavar="FIGURE")
+        str,
+        typer.Argument(
+            help="aggregates, profiles, improvement, efficiency, hours, tasks; or throughput.", metavar="FIGURE"
+        ),
     ],
     suite: options.SuiteName = "",
     runs: options.Root = Path("runs"),
     out: Annotated[Path | None, typer.Option(help="The file: .svg, .png or .pdf; default: FIGURE.svg here.")] = None,
 ) -> None:
-    """Write one figure of a suite's runs, for a paper: SVG, PNG or PDF.
+    """Write one figure of a suite's runs, or of the measured throughput, for a paper: SVG, PNG or PDF.
 
     [dim]bench plot aggregates --suite atari100k --out aggregates.pdf[/dim]
 
@@ -29,21 +33,33 @@ def plot(
     from bench import report as reporting
     from bench.benchmarks import suites
 
-    if not runs.is_dir():
+    if figure != THROUGHPUT and not runs.is_dir():
         raise RequestError(f"there is no folder of runs at {str(runs)!r}; name one with --runs")
     if lacking := reporting.available():
         raise RequestError(lacking)
     from bench.report import figures, look
 
-    if figure not in figures.FIGURES:
-        raise RequestError(unknown("figure", figure, figures.FIGURES, "bench plot --help"))
+    if figure not in (known := (*figures.FIGURES, THROUGHPUT)):
+        raise RequestError(unknown("figure", figure, known, "bench plot --help"))
     target = out or Path(f"{figure}.svg")
     if target.suffix not in look.SUFFIXES:
         raise RequestError(f"{str(target)!r} ends in none of {', '.join(look.SUFFIXES)}")
+    if figure == THROUGHPUT:
+        print(_throughput(target))
+        return
     try:
         print(figures.write(figure, runs, suites.get(suite or _only(runs)), target))
     except (LookupError, figures.Unavailable) as error:
         raise RequestError(str(error)) from error
+
+
+def _throughput(target: Path) -> Path:
+    from bench.benchmarks.throughput import measured
+    from bench.report import look, throughput
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    look.save([throughput.panel(measured())], {}, {}, target)
+    return target
 
 
 def _only(runs: Path) -> str:

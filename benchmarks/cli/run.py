@@ -58,19 +58,20 @@ def run(
 
 def carry_out(console: Console, request: Request, jobs: str, time_limit: str) -> tuple[Plan, str]:
     """Plan, forecast, train: the plan, and why training stopped before its end ("" where it did not)."""
-    from bench.benchmarks import executor, forecast, plan
+    from bench.benchmarks import executor, forecast, packing, plan
     from bench.benchmarks.live import Watch
 
     deadline = time.time() + parse_duration(time_limit) if time_limit else None
-    if jobs != "auto" and not (jobs.isdigit() and int(jobs)):
-        raise RequestError(f"--jobs {jobs!r} is neither auto nor a number from 1 on")
+    most = packing.parse(jobs)
     planned = plan.make(request)
+    expected = forecast.make(planned, most, request.root)
+    expected.packing.refuse(planned.work)
     plan.prepare(request.root)
-    at_once = executor.jobs(jobs, request.device, len(planned.work))
-    forecast.show(console, planned, forecast.make(planned, at_once, request.root))
+    forecast.show(console, planned, expected)
     if not planned.work:
         return planned, ""
-    local = executor.Local(request.root, at_once, deadline, shlex.join(["bench", *sys.argv[1:]]))
+    command = shlex.join(["bench", *sys.argv[1:]])
+    local = executor.Local(request.root, expected.packing, deadline, command, console.print)
     with Watch(console, planned.work) as watch:
         return planned, local.execute(planned.work, watch).stopped
 

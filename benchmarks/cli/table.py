@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from bench.report.snapshot import Snapshot
     from bench.results.schema import Suite
 
+THROUGHPUT = "throughput"  # what `bench throughput --save` kept: a table of no suite
+
 
 def table(
-    kind: Annotated[str, typer.Argument(help="scores, aggregates or cost; of what --suite measured.")] = "scores",
+    kind: Annotated[
+        str, typer.Argument(help="scores, aggregates or cost, of what --suite measured; or throughput.")
+    ] = "scores",
     paper: Annotated[str, typer.Option(help="Instead: a paper's table, ours beside it (bench list papers).")] = "",
     suite: options.SuiteName = "",
     runs: options.Root = Path("runs"),
@@ -31,14 +35,21 @@ def table(
     [dim]bench table cost --suite toy --format latex[/dim]
 
     [dim]bench table --paper simulus/atari100k[/dim]
+
+    [dim]bench table throughput --format csv[/dim]
     """
     from bench.report import grid, suite_tables
 
     if form not in grid.FORMATS:
         raise RequestError(f"unknown format {form!r}.{nearest(form, grid.FORMATS)} Known: {', '.join(grid.FORMATS)}")
-    if kind not in suite_tables.KINDS:
-        known = ", ".join(suite_tables.KINDS)
-        raise RequestError(f"unknown table {kind!r}.{nearest(kind, suite_tables.KINDS)} Known: {known}; or --paper P")
+    kinds = (*suite_tables.KINDS, THROUGHPUT)
+    if kind not in kinds:
+        raise RequestError(f"unknown table {kind!r}.{nearest(kind, kinds)} Known: {', '.join(kinds)}; or --paper P")
+    if kind == THROUGHPUT:
+        if named := f"--suite {suite}" if suite else f"--paper {paper}" if paper else "":
+            raise RequestError(f"throughput is of no suite and no paper: leave {named} out")
+        print("\n".join(one.render(cast("grid.Format", form)) for one in _throughput()), end="")
+        return
     if runs.exists() and not runs.is_dir():
         raise RequestError(f"the runs folder {str(runs)!r} is a file; name a folder with --runs")
     if paper and suite:
@@ -48,6 +59,13 @@ def table(
     except LookupError as error:  # a name that nobody has
         raise RequestError(str(error)) from error
     print("\n".join(one.render(cast("grid.Format", form)) for one in tables), end="")
+
+
+def _throughput() -> list[Grid]:
+    from bench.benchmarks.throughput import measured
+    from bench.report import throughput
+
+    return throughput.tables(measured())
 
 
 def _paper(name: str, runs: Path) -> Grid:

@@ -18,27 +18,34 @@ def throughput(
     scale: options.ScaleName = "paper",
     device: options.Device = "auto",
     seconds: Annotated[float, typer.Option(min=1, help="How long to train each pair.")] = 10.0,
+    packed: Annotated[str, typer.Option(help="Then so many runs at once: each and together.", metavar="2,4,…")] = "",
     sets: options.Sets = None,
     save: Annotated[Path | None, typer.Option(help="Append the rows to this CSV file.")] = None,
 ) -> None:
-    """Updates, decisions and frames per second, the runner's own work, memory, FLOPs and the fraction of the matrix
-    rate.
+    """Updates (of every stage by itself), decisions, plans, imagination and frames per second, the runner's own work,
+    memory, FLOPs and the fraction of the matrix rate; alone, and packed.
 
     [dim]bench throughput --agents random --tasks toy/reach[/dim]
 
     [dim]bench throughput --agents decqn --tasks toy/reach,atari/pong --save results/measured/throughput.csv[/dim]
+
+    [dim]bench throughput --agents linear_q --packed 2,4[/dim]
     """
     from bench.benchmarks import plan
     from bench.benchmarks.run_one import pin_threads
 
     pin_threads(1)
-    planned = plan.make(plan.Request(agents, "", tasks, "1", scale, "1", sets or (), Path("runs"), device))
     from bench.benchmarks import throughput as measuring
 
+    several = measuring.parse_packed(packed)
+    planned = plan.make(plan.Request(agents, "", tasks, "1", scale, "1", sets or (), Path("runs"), device))
     for run in planned.runs:
-        rows = measuring.measure(run.identity, run.runtime.device, seconds)
-        print(f"{run.identity.label} on {run.identity.task} at {scale}, {run.runtime.device}, eager, one thread")
+        beside = measuring.machine()
+        rows = measuring.measure(run.identity, run.runtime.device, seconds, several)
+        label = f"{run.identity.label} on {run.identity.task} at {scale}"
+        print(f"{label}, {run.runtime.device}, eager, one thread a run; {beside}")
         for row in rows:
-            print(f"  {row.quantity:<28}{row.value:>14,.4g} {row.unit}")
+            print(f"  {row.quantity:<34}{row.value:>14,.4g} {row.unit}")
         if save is not None:
-            measuring.append(rows, run.identity, run.runtime.device, save, shlex.join(["bench", *sys.argv[1:]]))
+            command = shlex.join(["bench", *sys.argv[1:]])
+            measuring.append(rows, run.identity, run.runtime.device, beside, save, command)

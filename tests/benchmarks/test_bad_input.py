@@ -100,7 +100,10 @@ def test_the_command_line_prints_the_sentence_and_exits_with_2(tmp_path, bench):
         ["check", "decqm"],
         ["run", "--agents", "random", "--suite", "toy", "--time-limit", "soon"],
         ["run", "--agents", "random", "--suite", "toy", "--jobs", "0"],
+        ["plan", "--agents", "random", "--suite", "toy", "--jobs", "many"],
         ["throughput", "--agents", "random", "--tasks", "toy/reech"],
+        ["throughput", "--agents", "random", "--packed", "1"],
+        ["table", "throughput", "--suite", "toy"],
     ],
 )
 def test_every_verb_refuses_in_a_sentence(arguments, bench):

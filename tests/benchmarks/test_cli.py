@@ -109,6 +109,7 @@ def test_run_continues_failed_runs_and_rerun_keeps_the_old_folder(bench, tmp_pat
     failed = bench(*command, fault="loop.acted:250:memory", ticks=100)
     assert failed.returncode == 1
     assert "out_of_memory" in failed.stdout
+    assert "out of memory on cpu with no other run beside it" in " ".join(failed.stdout.split())
     retried = bench(*command)
     assert "1 retry" in retried.stdout
     assert retried.returncode == 0, retried.stdout

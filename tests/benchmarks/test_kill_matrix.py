@@ -35,10 +35,16 @@ _INFONCE = tuple(setting.replace("dreamer_v1", "contrastive_dreamer") for settin
 _V2 = tuple(f"dreamer_v2.{name}" for name in (*_SHORT, "prefill=200", "pretrain=10", "train_every=30"))
 _CEM = tuple(f"planet.{name}" for name in (*_SHORT, "random_episodes=1", "candidates=10", "elites=3", "imagination=4"))
 # Of 1,000 decisions 150 are data; V, codes and M take 19 + 4 + 40 units
-_STAGES = tuple(
+_MODELS = tuple(
     f"world_models.{name}"
     for name in ("data_episodes=3", "v_epochs=1", "v_batch=8", "m_updates=40", "population=4", "rollouts=1")
-) + tuple(f"world_models.{name}" for name in ("fitness=real", "reward=none", "end=false", "collection.envs=1"))
+)
+_STAGES = _MODELS + tuple(
+    f"world_models.{name}" for name in ("fitness=real", "reward=none", "end=false", "collection.envs=1")
+)
+# 150 decisions of data; then 19 + 1 + 40 units and 9 of dreams; the first 1,000 decisions end among the gap, whose
+# episodes are 2,400
+_DREAMS = _MODELS + tuple(f"world_models.{name}" for name in ("generations=8", "gap_rollouts=12", "collection.envs=1"))
 _ROAD = (*_STAGES, "world_models.data_steps=50", "world_models.patience=20")
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
@@ -61,6 +67,7 @@ CASES = {
     "simulus-toy": ("simulus", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _EARLY),
     "simulus-pong": ("simulus", "atari/pong", Budget(4_000, 2_000, 1, 1), 150, _SEEING),
     "world_models-toy": ("world_models", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _STAGES),
+    "world_models-dream": ("world_models", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _DREAMS),
     "world_models-road": ("world_models", "carracing/v3", Budget(2_000, 1_000, 1, 1), 130, _ROAD),
 }
 

@@ -77,6 +77,10 @@ def test_planners_learn_from_states(agent, task, seeds):
     assert min(scores.values()) >= 800
 
 
+def test_a_controller_evolved_on_the_road_drives():
+    assert final("world_models", "carracing/v3")["0"] >= 500
+
+
 def test_a_constant_action_is_repeated_over_whole_episodes():
     scores = constant_scores.play("toy/reach", actions=2, episodes=3)
     assert len(scores) == 2

@@ -12,7 +12,7 @@ import pytest
 
 from bench.benchmarks import executor, plan
 from bench.results import checkpoints, faults
-from bench.results.schema import Budget, Evaluation
+from bench.results.schema import Budget, Evaluation, Metrics
 
 TOY = Budget(frames=1_000, every=400, episodes=3, final_episodes=4)
 
@@ -96,8 +96,9 @@ def test_a_run_extended_to_twice_its_length_equals_one_of_that_length(plan_run):
     assert reference.go().returncode == 0
     run = plan_run("linear_q", "toy/reach", Budget(800, 400, 3, 4), keep=True)
     assert run.go().returncode == 0
-    at_800 = [event.at.frames for event in run.run.events() if isinstance(event, Evaluation)]
-    assert at_800 == [400, 800]
+    rows = list(run.run.events())
+    assert [row.at.frames for row in rows if isinstance(row, Evaluation)] == [400, 800]
+    assert [(type(row), row.at.frames) for row in rows[-2:]] == [(Metrics, 800), (Evaluation, 800)]  # 800 of 1000 ticks
     run.extend(1_600)
     assert run.go().returncode == 0
     assert run.events == reference.events

@@ -240,6 +240,22 @@ def test_no_update_waits_for_the_device(subject, request):
 
 
 @pytest.mark.parametrize("subject", ["mover", "seer"])
+def test_acting_and_dreaming_never_wait_for_the_device(subject, request):
+    agent = request.getfixturevalue(subject)
+    space, chance = agent.task.observation.spaces, generator()
+    seen = {key: torch.zeros(2, 3, *one.shape, dtype=torch.as_tensor(one.low).dtype) for key, one in space.items()}
+    first = torch.zeros(2, 3, dtype=torch.bool)
+    discrete = agent.networks.tokenizers.layout.acted == 1
+    action = torch.zeros(2, 4, dtype=torch.int64) if discrete else torch.zeros(2, 4, *agent.task.action.shape)
+    policy = agent.policy(2, 0, "explore")
+    with no_host_sync():
+        policy.step({key: value[:, 0] for key, value in seen.items()}, first[:, 0])
+        model = agent.world_model
+        dream = model.imagine(model.encode(seen, action[:, :2], first), action, chance)
+    assert dream.feature.isfinite().all()
+
+
+@pytest.mark.parametrize("subject", ["mover", "seer"])
 def test_costs_are_the_products_that_are_computed(subject, request):
     agent = request.getfixturevalue(subject)
     task = agent.task

@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from bench.agents import conformance
 from bench.agents.api import Task
+from bench.agents.common.hostsync import no_host_sync
 from bench.agents.counter import LENGTHS
 from bench.agents.world_models import spec as entry
 from bench.agents.world_models.agent import WorldModels, _fitness
@@ -167,13 +168,13 @@ def test_what_a_reward_heads_outputs_count_in():
 
 
 def test_a_dreamt_generation_goes_by_pieces_and_the_method_ends():
-    made = subject(sizes={**DREAM, "horizon": 120, "generations": 2})
+    made = subject(sizes={**DREAM, "horizon": 120, "generations": 2, "gap_rollouts": 0})
     agent = made.agent
     made.play(30)
     agent.load_state_dict(agent.state_dict())
     while agent.learn():
         pass
-    assert agent.done() and agent.evolution.generation == 2 and agent.progress() == ("C, generation 2", 1.0)
+    assert agent.done() and agent.evolution.generation == 2 and agent.progress() == ("gap", None)
 
 
 def test_the_untrained_m_stays_as_it_was_drawn():
@@ -196,6 +197,22 @@ def test_media_show_v_m_and_the_fitness():
     assert film.shape == (2, 128, 256, 3)
     white = (film[1] == 255).all(-1)
     assert white[0, -1] and white.any(0).all() and not film[0, :, -1].any()
+
+
+@pytest.mark.parametrize("task", [VECTOR, IMAGE], ids=lambda task: task.id)
+def test_acting_and_dreaming_never_wait_for_the_device(task):
+    """Episodes are seated on the host; what V, M and C compute stays where it is."""
+    agent = WorldModels(config(task, **DREAM), task, 3, "cpu")
+    policy = agent.policy(2, 0, "evaluate")
+    space, chance = task.observation.spaces, torch.Generator().manual_seed(0)
+    seen = {key: torch.zeros(2, 3, *one.shape, dtype=torch.as_tensor(one.low).dtype) for key, one in space.items()}
+    flat, first = agent.controllers(np.full(2, -1)), torch.zeros(2, 3, dtype=torch.bool)
+    action = torch.zeros(2, 4, 2)
+    with torch.inference_mode(), no_host_sync():
+        policy._decide({key: value[:, 0] for key, value in seen.items()}, first[:, 0], flat)
+        model = agent.world_model
+        dream = model.imagine(model.encode(seen, action[:, :2], first), action, chance)
+    assert dream.feature.isfinite().all()
 
 
 def test_dreaming_further_than_trained_is_said_once():

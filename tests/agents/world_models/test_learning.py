@@ -11,8 +11,8 @@ from bench.envs import registry as envs
 from bench.envs.vector import VectorTask
 
 SOONER = {
-    "data_episodes": 80, "v_epochs": 6, "hidden": 48, "m_length": 25, "m_batch": 32, "m_updates": 800, "m_rate": 5e-3,
-    "m_rate_decay": 0.995, "generations": 20,
+    "data_episodes": 80, "v_epochs": 6, "hidden": 48, "m_updates": 800, "m_rate_decay": 0.995, "generations": 20,
+    "gap_rollouts": 0,
 }  # fmt: skip
 
 

@@ -1,0 +1,130 @@
+"""What `bench throughput` measures, keeps and shows, and what a plan makes of it."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from bench.benchmarks import forecast, measuring, plan, throughput
+from bench.benchmarks.errors import RequestError
+from bench.benchmarks.measuring import Row
+from bench.benchmarks.provenance import device_kind
+from bench.envs import registry as envs
+from bench.report.throughput import panel, tables
+from bench.tests.benchmarks.conftest import environment
+
+
+def planned(agents: str, root, *sets: str):
+    request = plan.Request(agents, "toy", "reach", "1", "tiny", sets=sets, root=root, device="cpu")
+    return plan.make(request)
+
+
+def identity(agents: str, root, *sets: str):
+    return planned(agents, root, *sets).runs[0].identity
+
+
+def test_one_run_alone_and_two_packed(monkeypatch, tmp_path):
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    rows = {row.quantity: row for row in throughput.measure(identity("linear_q", tmp_path), "cpu", 0.3, [2])}
+    alone = ("end to end", "environment", "act", "update", "runner's own work", "memory")
+    assert all(rows[name].value > 0 for name in alone)
+    assert not {"plan", "imagination", "FLOPs"} & set(rows), "it has none"
+    assert rows["memory"].value < 150, "of a process that imports neither torch nor what a parent has imported"
+    for name in ("end to end", "act", "update", "memory"):
+        each, together = (rows[f"{name}, 2 packed, {kind}"].value for kind in ("each", "together"))
+        assert together == pytest.approx(2 * each)
+    assert rows["update, 1 packed, each"].value == rows["update, 1 packed, together"].value
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """measured(identity, seconds): rows by quantity, measured in this process, which has torch already."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield lambda one, seconds: {row.quantity: row.value for row in measuring.measure(one, "cpu", seconds)}
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.slow
+def test_stages_are_timed_apart(measured, tmp_path):
+    sets = ("data_episodes=3", "v_batch=8", "v_epochs=2", "m_length=5", "m_batch=2", "m_updates=20", "generations=2")
+    rows = measured(identity("world_models", tmp_path, *(f"world_models.{one}" for one in sets)), 0.4)
+    assert {"update: V", "update: codes", "update: M", "imagination", "learning"} <= set(rows)
+    assert "end to end: V, codes, M, C" in rows
+    assert not {"end to end", "update", "FLOPs"} & set(rows), "of stages that differ there is no common one"
+    assert rows["FLOPs: M"] > 0
+    seconds = {name: rows[f"update: {name}"] ** -1 for name in ("V", "M")}
+    assert rows["learning"] < 1.01 * max(rows[f"FLOPs: {name}"] / seconds[name] for name in seconds)
+
+
+@pytest.mark.slow
+def test_a_planners_plans_are_timed(measured, tmp_path):
+    sets = ("seed_episodes=0", "seed_steps=10")
+    rows = measured(identity("tdmpc2", tmp_path, *(f"tdmpc2.{one}" for one in sets)), 0.8)
+    assert rows["plan"] > rows["act"] > 0
+    assert rows["FLOPs of act"] > 0
+    assert rows["learning"] == pytest.approx(rows["update"] * rows["FLOPs"], rel=0.01)
+    assert rows["end to end"] < 4 * rows["update"], "every fourth decision owes an update, and takes a plan besides"
+
+
+ROWS = [Row("environment", 5000, "agent steps/s"), Row("act", 1000, "decisions/s"), Row("memory", 400, "MB")]
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds", "basis"),
+    [
+        (Row("end to end", 50, "agent steps/s"), 12_000 / 50, "measured"),
+        (Row("learning", 1e9, "FLOP/s"), None, "measured rates"),
+    ],
+)
+def test_a_plan_forecasts_from_saved_rows(monkeypatch, tmp_path, more, seconds, basis):
+    made = planned("tdmpc2", tmp_path / "runs")
+    (run,) = made.runs
+    table = tmp_path / "throughput.csv"
+    older = [Row("act", 1, "decisions/s"), Row("end to end", 1, "agent steps/s")]
+    throughput.append(older, run.identity, "cpu", "idle", table, "an older command")
+    throughput.append([*ROWS, more], run.identity, "cpu", "idle", table, "bench throughput")
+    rows = throughput.measured(table)
+    assert {row["command"] for row in rows} == {"bench throughput"}, "newer rows take the place of older ones"
+    assert {row["device"] for row in rows} == {device_kind("cpu")}
+    monkeypatch.setattr(throughput, "measured", lambda: rows)
+    need = forecast.make(made, 1, tmp_path / "runs").needs[run.path]
+    assert need.basis == basis
+    budget = run.runtime.budget
+    episodes = (len(budget.points()) - 1) * budget.episodes + budget.final_episodes
+    decisions = episodes * (envs.task("toy/reach").episode_steps or 0)
+    acting = decisions * (1 / 5000 + 1 / 1000)
+    if seconds is None:
+        assert need.hours * 3600 > acting + 12_000 / 5000
+    else:
+        assert need.hours * 3600 == pytest.approx(seconds + acting)
+
+
+def test_packed_as_typed():
+    assert throughput.parse_packed(" 2,4") == [2, 4]
+    assert throughput.parse_packed("") == []
+    for text in ("1", "two", "2,0"):
+        with pytest.raises(RequestError, match="numbers from 2 on"):
+            throughput.parse_packed(text)
+
+
+def test_the_table_and_the_figure_hold_what_was_measured():
+    key = {
+        "agent": "a",
+        "task": "toy/reach",
+        "scale": "tiny",
+        "device": "cpu: X",
+        "machine": "idle machine",
+        "unit": "",
+    }
+    values = {"update: V": 3, "update: M": 7, "act": 50, "act, 2 packed, each": 20, "act, 2 packed, together": 40}
+    rows = [{**key, "quantity": name, "value": str(value)} for name, value in values.items()]
+    alone, packed = tables(rows)
+    lines = [dict(zip(alone.head, row, strict=True)) for row in alone.rows]
+    assert {line["stage"]: line["updates/s"].value for line in lines} == {"": None, "V": 3, "M": 7}
+    assert lines[0]["act, decisions/s"].value == 50
+    assert alone.notes == ("a: idle machine",)
+    assert [getattr(cell, "value", cell) for cell in packed.rows[0][4:]] == ["2", 20, 40]
+    assert "a toy/reach tiny act 50/s" in panel(rows).alt
