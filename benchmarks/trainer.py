@@ -160,8 +160,10 @@ class Trainer:
             faults.point("loop.observed")
             self._between()
         before = self._events.push(), self._evaluated
-        if self._tick % METRICS_EVERY:
-            self._last_metrics_row()
+        if self._tick % METRICS_EVERY:  # the last means; a longer run cuts this row, and its own means go on
+            state = copied(self.agent.state_dict())
+            self._metrics_row()
+            self.agent.load_state_dict(state)
         self._evaluate(self._budget.final_episodes)
         self._before_final = before
         for name, pictures in agent.media().items():
@@ -189,13 +191,6 @@ class Trainer:
             raise Diverged(f"{', '.join(wrong)} not finite after {self.agent.updates} updates")
         if values:
             self._events.append(Metrics(self._at(), values))
-
-    def _last_metrics_row(self) -> None:
-        """Of the ticks since the last one. A longer run goes on as if nobody had asked for it: rows behind
-        `_before_final` are cut, and the means that were read go on."""
-        state = copied(self.agent.state_dict())
-        self._metrics_row()
-        self.agent.load_state_dict(state)
 
     def _episode_row(self, episode: int, seed: int, ret: float, length: int, end: End) -> None:
         if not math.isfinite(ret):
