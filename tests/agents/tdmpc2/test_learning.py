@@ -5,5 +5,5 @@ from bench.tests.agents.train import train, way
 
 
 def test_tdmpc2_learns_reach():
-    sooner = {"collection.envs": 8, "seed_episodes": 1, "steps_per_update": 2, "horizon": 2}
+    sooner = {"collection.envs": 8, "seed_steps": 100, "steps_per_update": 2, "horizon": 2}
     assert way(train("tdmpc2", "toy/reach", 225, sooner), "toy/reach") > 0.5
