@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import time
@@ -9,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench.benchmarks import executor, plan
+from bench.benchmarks.live import Watch
 from bench.results import checkpoints, faults
 from bench.results.schema import Budget, Evaluation, Metrics
 
@@ -72,7 +75,7 @@ def test_open_episodes_are_played_again_to_where_they_stood(plan_run, case):
     reference = plan_run(agent, task, budget, sets=sets)
     assert reference.here(ticks=90) == 0
     run = plan_run(agent, task, budget, sets=sets)
-    for kill in ("loop.observed:137", "checkpoint.rename:1"):
+    for kill in ("loop.observed:137", "checkpoint.rename:1", "loop.acted:100"):
         assert run.go(fault=kill, ticks=90).returncode == -signal.SIGKILL
     assert run.go(ticks=90).returncode == 0
     assert run.events == reference.events
@@ -291,3 +294,15 @@ def test_a_damaged_checkpoint_is_said_by_the_command_itself(bench, tmp_path):
     again = bench(*_typed(tmp_path, "1500"))
     assert again.returncode == 0
     assert "are trained again, from" in again.stdout.replace("\n", " ")
+
+
+def test_what_could_not_be_used_is_said_of_a_run_that_nobody_saw_running(plan_run):
+    run = plan_run("linear_q", "toy/reach", TOY)
+    assert run.go(fault="loop.observed:490").returncode == -signal.SIGKILL
+    (checkpoints.candidates(run.path)[0][0].path / "agent.tree").write_bytes(b"")
+    assert run.here() == 0
+    said = io.StringIO()
+    with Watch(Console(file=said, width=1000), [run]):
+        pass
+    assert "finished" in said.getvalue()
+    assert "200 ticks are trained again, from 400" in said.getvalue()

@@ -8,7 +8,7 @@ from bench.agents.common.hostsync import no_host_sync
 from bench.agents.dreamer.agent import Dreamer
 from bench.agents.dreamer.rssm import Latent
 from bench.agents.dreamer.update import Batch
-from bench.tests.agents.dreamer.test_update import SHORT, built, window
+from bench.tests.agents.dreamer.test_update import SMALL, built, window
 
 pytestmark = [
     pytest.mark.gpu,
@@ -30,7 +30,7 @@ def moved(batch: Batch) -> Batch:
 @pytest.mark.parametrize("task_id", ["counter/vector-box", "counter/image-discrete"])
 def test_the_update_agrees_with_the_cpus(task_id):
     here = built(task_id, played=40)
-    config = registry.resolve(registry.get("dreamer"), here.task, "tiny", SHORT, {})
+    config = registry.resolve(registry.get("dreamer"), here.task, "tiny", SMALL, {})
     there = Dreamer(config, here.task, 0, "cuda:0")
     there.networks.load_state_dict(here.networks.state_dict())
     there.slow.load_state_dict(here.slow.state_dict())

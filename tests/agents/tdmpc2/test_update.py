@@ -77,7 +77,7 @@ def test_the_losses_are_these_sums(horizon, rho):
         both = torch.cat([z, batch.action[t]], -1)
         code = net.code.encode(batch.reward[t])
         z = net.dynamics(both)
-        sums[0] += rho**t * float(((z - seen[t]) ** 2).mean())
+        sums[0] += rho**t * ((z - seen[t]) ** 2).mean().item()
         sums[1] += rho**t * float(functional.cross_entropy(net.reward(both), code))
         for member in range(3):
             logits = net.critics(both)[member]
