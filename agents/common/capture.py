@@ -15,6 +15,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -23,7 +24,7 @@ from torch import Generator, Tensor
 WARM_UP = 3  # real calls before the capture
 GRAPHS = 8  # of one function; each holds memory of its own, and further shapes run eagerly
 
-Call = Callable[[], Any]
+Call = partial[Any]  # of what an agent captured
 
 
 class Backend(Protocol):
@@ -122,7 +123,7 @@ class Captured:
             return self._function(*inputs)
         self._calls[key] = self._calls.get(key, 0) + 1
         if self._calls[key] <= WARM_UP:
-            return backend.warm(lambda: self._function(*inputs))
+            return backend.warm(partial(self._function, *inputs))
         generators = {*self._generators, *(each for each in inputs if isinstance(each, Generator))}
         try:
             graph = _Graph(backend, self._function, inputs, list(generators))
@@ -139,7 +140,7 @@ class _Graph:
     def __init__(self, backend: Backend, function: Callable[..., Any], inputs: Any, generators: list[Generator]):
         self._inputs = _mapped(inputs, torch.empty_like)
         torch._foreach_copy_(_tensors(self._inputs), _tensors(inputs))
-        self._outputs, self._replay = backend.capture(lambda: function(*self._inputs), generators)
+        self._outputs, self._replay = backend.capture(partial(function, *self._inputs), generators)
 
     def __call__(self, inputs: Any) -> Any:
         torch._foreach_copy_(_tensors(self._inputs), _tensors(inputs))

@@ -6,7 +6,9 @@ function that must not be captured gives other numbers at the second replay than
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,26 +23,23 @@ class Recorder:
     follows it does nothing."""
 
     def __init__(self) -> None:
-        self.captured = self.replayed = 0
+        self.replays: Counter[str] = Counter()  # by the function's name
 
-    def warm(self, call: Callable[[], Any]) -> Any:
+    def warm(self, call: partial[Any]) -> Any:
         return call()
 
-    def capture(
-        self, call: Callable[[], Any], generators: Sequence[Generator]
-    ) -> tuple[Any, Callable[[], None]]:
+    def capture(self, call: partial[Any], generators: Sequence[Generator]) -> tuple[Any, Callable[[], None]]:
         with no_host_sync(), _Recording() as recording:
             found = call()
         if drawn := recording.generators - {generator._cdata for generator in generators}:
             raise RuntimeError(f"{len(drawn)} generators are not registered")
-        self.captured += 1
         fresh = True
 
         def replay() -> None:
             nonlocal fresh
             if not fresh:
                 recording.replay()
-                self.replayed += 1
+                self.replays[call.func.__name__] += 1
             fresh = False
 
         return found, replay
