@@ -139,11 +139,11 @@ class _Graph:
 
     def __init__(self, backend: Backend, function: Callable[..., Any], inputs: Any, generators: list[Generator]):
         self._inputs = _mapped(inputs, torch.empty_like)
-        torch._foreach_copy_(_tensors(self._inputs), _tensors(inputs))
+        _copy(inputs, self._inputs)
         self._outputs, self._replay = backend.capture(partial(function, *self._inputs), generators)
 
     def __call__(self, inputs: Any) -> Any:
-        torch._foreach_copy_(_tensors(self._inputs), _tensors(inputs))
+        _copy(inputs, self._inputs)
         self._replay()
         return _mapped(self._outputs, lambda tensor: tensor.detach().clone())
 
@@ -167,6 +167,12 @@ def _mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
         parts = [_mapped(part, change) for part in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
     return tree
+
+
+def _copy(source: Any, target: Any) -> None:
+    """Every tensor of one tree into that of another, all in one launch."""
+    if tensors := _tensors(source):
+        torch._foreach_copy_(_tensors(target), tensors)
 
 
 def _tensors(tree: Any) -> list[Tensor]:

@@ -12,8 +12,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
-from bench.agents.common.categorical import one_hot
 from bench.agents.common.capture import Capture
+from bench.agents.common.categorical import one_hot
 from bench.agents.common.laprop import LaProp
 from bench.agents.common.replay import Dense, SequenceReplay, Sequences
 from bench.agents.dreamer.config import DreamerConfig

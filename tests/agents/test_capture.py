@@ -44,14 +44,14 @@ FAMILIES: dict[str, tuple[dict[str, Any], set[str]]] = {  # sizes, and the funct
 }
 
 
-def subject(name: str) -> Subject:
+def subject(name: str, device: str = "cpu") -> Subject:
     task, spec = TASKS["counter/vector-box"], registry.get(name)
-    return Subject(spec, registry.resolve(spec, task, "tiny", FAMILIES[name][0], {}), task)
+    return Subject(spec, registry.resolve(spec, task, "tiny", FAMILIES[name][0], {}), task, device=device)
 
 
 def lived(each: Subject) -> Any:
     """All that an agent does: it learns and explores, goes on from an earlier state, evaluates and dreams."""
-    agent, capture = each.agent, each.agent.capture
+    agent, capture, device = each.agent, each.agent.capture, each.agent.device
     each.play(30)
     earlier = copied(each.state())
     each.play(10)
@@ -63,10 +63,11 @@ def lived(each: Subject) -> Any:
     seen, policy = each.counter.observe(), agent.policy(1, 0, "evaluate")
     found.append([policy.act(seen, np.zeros(1, bool))[0] for _ in range(WARM_UP + 3)])
     if (model := agent.world_model) is not None:
-        imagine, chance = capture(model.imagine), Generator().manual_seed(0)
-        shown = {key: torch.from_numpy(value[:, None]) for key, value in seen.items()}
-        state = model.encode(shown, torch.zeros(1, 0, 2), torch.ones(1, 1, dtype=torch.bool))
-        found.append([list(imagine(state, torch.full((1, 2, 2), k / 9), chance)) for k in range(WARM_UP + 3)])
+        imagine, chance = capture(model.imagine), Generator(device).manual_seed(0)
+        shown = {key: torch.from_numpy(value[:, None]).to(device) for key, value in seen.items()}
+        action = torch.full((1, 2, 2), 0.1, device=device)
+        state = model.encode(shown, action[:, :0], torch.ones(1, 1, dtype=torch.bool, device=device))
+        found.append([list(imagine(state, k * action, chance)) for k in range(WARM_UP + 3)])
     return found
 
 
@@ -136,8 +137,10 @@ def test_every_shape_and_setting_has_a_graph_until_there_are_too_many():
     capture, calls = recorded(), []
     function = capture(lambda x, doubled: calls.append(x) or {"y": (x * (2 if doubled else 1), None)})
     for size in range(1, GRAPHS + 3):
+        doubled = size == 2
         for k in range(WARM_UP + 3):
-            assert torch.equal(function(torch.full((size,), k), size == 2)["y"][0], torch.full((size,), (1 + (size == 2)) * k))  # fmt: skip
+            expected = torch.full((size,), (1 + doubled) * k)
+            assert torch.equal(function(torch.full((size,), k), doubled)["y"][0], expected)
     assert sum(capture.backend.replays.values()) == 2 * GRAPHS
     assert len(calls) == GRAPHS * (WARM_UP + 1) + 2 * (WARM_UP + 3)
 
