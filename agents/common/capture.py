@@ -4,9 +4,9 @@ On a CPU, and where capturing failed, the function is simply called. On a GPU it
 stream, so that whatever is built lazily exists; then one is captured, during which nothing runs, and that call and all
 later ones copy their inputs into the tensors it was captured with and replay it. What a replay cannot change is the
 host's part: a captured function counts nothing, re-binds nothing that it reads, and takes what the host decides as an
-argument. Its inputs and results are tensors, nested in dicts and (named) tuples; any other argument is part of which
-graph is meant. Generators are registered with the graph: a replay draws what an eager call would, and restoring a
-generator's state needs no new capture. Restoring an optimiser re-binds its tensors, so an agent's `load_state_dict`
+argument. Its inputs and results are tensors, nested in dicts, lists and (named) tuples; any other argument is part of
+which graph is meant. Generators are registered with the graph: a replay draws what an eager call would, and restoring
+a generator's state needs no new capture. Restoring an optimiser re-binds its tensors, so an agent's `load_state_dict`
 calls `Capture.drop`.
 """
 
@@ -85,12 +85,13 @@ class Capture:
         for function in self._functions:
             function.forget()
 
-    def fail(self, error: RuntimeError) -> None:
+    def fail(self, function: Callable[..., Any], error: RuntimeError) -> None:
         """Call everything eagerly from now on. The memory that ran out is nobody's failure but the run's: raised."""
         for cause in (error, error.__context__):  # the end of a broken capture hides what broke it
             if isinstance(cause, torch.OutOfMemoryError):
                 raise cause
-        self.backend, self.failed = None, str(error.__context__ or error).partition("\n")[0]
+        name = getattr(function, "func", function).__qualname__  # of a partial one what it is made from
+        self.backend, self.failed = None, f"{name}: {str(error.__context__ or error).partition(chr(10))[0]}"
         self.drop()
         warnings.warn(f"no CUDA graphs, the run goes on eagerly: {self.failed}", stacklevel=3)
 
@@ -128,7 +129,7 @@ class Captured:
         try:
             graph = _Graph(backend, self._function, inputs, list(generators))
         except RuntimeError as error:  # the same call has worked: what fails now is the capture
-            self._capture.fail(error)
+            self._capture.fail(self._function, error)
             return self._function(*inputs)
         self._graphs[key] = graph
         return graph(inputs)
@@ -154,7 +155,7 @@ def _key(tree: Any) -> Hashable:
         return tree.shape, tree.dtype
     if isinstance(tree, dict):
         return tuple((key, _key(value)) for key, value in tree.items())
-    return tuple(map(_key, tree)) if isinstance(tree, tuple) else tree
+    return tuple(map(_key, tree)) if isinstance(tree, tuple | list) else tree
 
 
 def _mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -163,9 +164,9 @@ def _mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return change(tree)
     if isinstance(tree, dict):
         return {key: _mapped(value, change) for key, value in tree.items()}
-    if isinstance(tree, tuple):
+    if isinstance(tree, tuple | list):
         parts = [_mapped(part, change) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return tree
 
 

@@ -4,6 +4,7 @@ that stands for a graph here sees what a graph would not do again."""
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -166,14 +167,14 @@ class Broken(Recorder):
 def test_where_capturing_fails_the_run_goes_on_eagerly_and_says_so_once():
     capture = Capture("cpu")
     capture.backend = Broken(RuntimeError("operation not permitted\nwhen stream is capturing"), RuntimeError("ended"))
-    one, other = capture(lambda x: x + 1), capture(lambda x: x + 2)
+    one, other = capture(partial(torch.add, torch.ones(()))), capture(lambda x: x + 2)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for _ in range(2 * WARM_UP):
             assert float(one(torch.zeros(()))) == 1
             assert float(other(torch.zeros(()))) == 2
     assert len(said) == 1
-    assert str(capture) == "eager: operation not permitted"
+    assert str(capture) == "eager: _VariableFunctionsClass.add: operation not permitted"
 
 
 def test_the_recorder_captures_no_wait_and_no_generator_that_nobody_registered():
@@ -185,7 +186,7 @@ def test_the_recorder_captures_no_wait_and_no_generator_that_nobody_registered()
             waits(torch.ones(()))
     for _ in range(WARM_UP + 1):
         sound(torch.ones(()))
-    with pytest.warns(UserWarning, match="goes on eagerly: 1 generators are not registered"):
+    with pytest.warns(UserWarning, match="goes on eagerly: .*lambda.*: 1 generators are not registered"):
         for _ in range(WARM_UP + 1):
             draws(torch.ones(()))
 
