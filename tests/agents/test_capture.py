@@ -46,8 +46,12 @@ FAMILIES: dict[str, tuple[dict[str, Any], set[str]]] = {  # sizes, and the funct
 
 
 def subject(name: str, device: str = "cpu") -> Subject:
-    task, spec = TASKS["counter/vector-box"], registry.get(name)
-    return Subject(spec, registry.resolve(spec, task, "tiny", FAMILIES[name][0], {}), task, device=device)
+    """Of random weights: heads that start at zero would leave running scales at their starts."""
+    task, spec, chance = TASKS["counter/vector-box"], registry.get(name), Generator().manual_seed(0)
+    made = Subject(spec, registry.resolve(spec, task, "tiny", FAMILIES[name][0], {}), task, device=device)
+    for parameter in getattr(made.agent, "networks", torch.nn.Module()).parameters():
+        parameter.data.add_(0.3 * torch.randn(parameter.shape, generator=chance).to(device))
+    return made
 
 
 def lived(each: Subject) -> Any:
