@@ -27,14 +27,16 @@ from bench.tests.agents.world_models.subjects import DREAM
 
 SPARSE = {"prefill": 20, "pretrain": 1, "train_every": 4, "imagination": 3}
 SIMPLE = {**SIMULUS, "length": 3, "burn_in": 1, "epoch_steps": 10}
+MODULES = {"descend_model", "descend_controller", "decide", "imagine"}
 RECURRENTS = {"descend", "decide", "imagine"}
 FAMILIES: dict[str, tuple[dict[str, Any], set[str]]] = {  # sizes, and the functions that are captured
     "tdmpc2": ({**TDMPC2, "steps_per_update": 3}, {"update", "plan", "imagine"}),
     "dcmpc": ({**DCMPC, "steps_per_update": 2}, {"descend", "plan", "imagine"}),
     "dreamer": ({**SHORT, "length": 4, "train_ratio": 4.0, "imagination": 3}, RECURRENTS),
-    "simulus": (
-        {**SIMPLE, "controller_updates": 6},
-        {"descend_model", "descend_controller", "decide", "imagine"},
+    "simulus": ({**SIMPLE, "controller_updates": 6}, MODULES),
+    "simulus on image-discrete": (
+        {**SIMPLE, "tokenizer_updates": 3},
+        {*MODULES, "descend_tokenizer"} - {"descend_controller"},
     ),
     "world_models": ({**DREAM, "v_batch": 4, "v_epochs": 2, "m_updates": 8}, {*RECURRENTS, "step"}),
     "decqn": ({"hidden": (8,), "batch": 4, "warmup": 20, "steps_per_update": 2}, {"descend", "greedy"}),
@@ -45,10 +47,11 @@ FAMILIES: dict[str, tuple[dict[str, Any], set[str]]] = {  # sizes, and the funct
 }
 
 
-def subject(name: str, device: str = "cpu") -> Subject:
+def subject(family: str, device: str = "cpu") -> Subject:
     """Of random weights: heads that start at zero would leave running scales at their starts."""
-    task, spec, chance = TASKS["counter/vector-box"], registry.get(name), Generator().manual_seed(0)
-    made = Subject(spec, registry.resolve(spec, task, "tiny", FAMILIES[name][0], {}), task, device=device)
+    name, _, kind = family.partition(" on ")
+    task, spec, chance = TASKS[f"counter/{kind or 'vector-box'}"], registry.get(name), Generator().manual_seed(0)
+    made = Subject(spec, registry.resolve(spec, task, "tiny", FAMILIES[family][0], {}), task, device=device)
     for parameter in getattr(made.agent, "networks", torch.nn.Module()).parameters():
         parameter.data.add_(0.3 * torch.randn(parameter.shape, generator=chance).to(device))
     return made
@@ -70,9 +73,9 @@ def lived(each: Subject) -> Any:
     if (model := agent.world_model) is not None:
         imagine, chance = capture(model.imagine), Generator(device).manual_seed(0)
         shown = {key: torch.from_numpy(value[:, None]).to(device) for key, value in seen.items()}
-        action = torch.full((1, 2, 2), 0.1, device=device)
-        state = model.encode(shown, action[:, :0], torch.ones(1, 1, dtype=torch.bool, device=device))
-        found.append([list(imagine(state, k * action, chance)) for k in range(WARM_UP + 3)])
+        taken = torch.from_numpy(np.stack(each.actions, 1)).to(device)
+        state = model.encode(shown, taken[:, :0], torch.ones(1, 1, dtype=torch.bool, device=device))
+        found.append([list(imagine(state, taken[:, k : k + 2], chance)) for k in range(WARM_UP + 3)])
     return found
 
 
