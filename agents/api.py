@@ -134,6 +134,7 @@ class Agent(ABC):
     world_model: WorldModel | None = None
     updates: int = 0  # optimiser steps of the agent's main model so far
     precision: str = "float32"  # of an update's products; the run records it
+    capture: Any = None  # agents/common/capture.py's Capture, of an agent with CUDA graphs; the run records its text
 
     def __init__(self, config: Any, task: Task, seed: int, device: str):
         self.config, self.task, self.seed, self.device = config, task, seed, device

@@ -76,9 +76,9 @@ class Counter:
 class Subject:
     """One agent under test, with the loop the runner runs around it."""
 
-    def __init__(self, spec: AgentSpec, config: AgentConfig, task: Task, seed: int = 3):
+    def __init__(self, spec: AgentSpec, config: AgentConfig, task: Task, seed: int = 3, device: str = "cpu"):
         self.task = task
-        self.agent: Agent = registry.load(spec)(config, task, seed, "cpu")
+        self.agent: Agent = registry.load(spec)(config, task, seed, device)
         envs = self.agent.collection.envs
         self.policy: Policy = self.agent.policy(envs, seed, "explore")
         self.counter = Counter(task, envs)

@@ -250,6 +250,7 @@ def dreaming() -> Iterator[Result]:
     products alone, and against one member after the other."""
     import torch
 
+    from bench.agents.common.capture import Capture
     from bench.agents.world_models.controller import Controller
     from bench.agents.world_models.dream import Dream, Dreamer
     from bench.agents.world_models.mdn_rnn import MDNRNN
@@ -259,7 +260,7 @@ def dreaming() -> Iterator[Result]:
     torch.manual_seed(0)
     net, controller = MDNRNN(32, 3, 256, 5, end=True, reward="tiles"), Controller(32 + 256, 3)
     torch.nn.init.constant_(net.head.bias[:1], -9)  # nobody dies
-    dreamer = Dreamer(net, controller, "zh", "racing", 0, "tiles", 1.0)
+    dreamer = Dreamer(net, controller, "zh", "racing", 0, "tiles", 1.0, Capture("cpu"))
     start = (torch.zeros(1, 32), torch.zeros(1, 32))
     with torch.no_grad():
         whole = Dream(dreamer, 0.1 * torch.randn(64, controller.size), start, 0, 1000, 16)

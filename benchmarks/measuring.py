@@ -4,7 +4,8 @@ planning and imagining by themselves.
     python -m bench.benchmarks.measuring < REQUEST
 
 is what `throughput` starts, several times at once where runs are packed. It reads a line of JSON {identity, device,
-seconds, packed}, says "ready" once everything is built, waits for another line, and writes its rows as a line of JSON.
+seconds, packed, eager}, says "ready" once everything is built, waits for another line, and writes its rows as a line of
+JSON.
 
 A run alone on a CPU is timed in its own process's processor seconds, which other work on the machine changes little.
 Packed runs compete, and that is what they are asked about: they are timed by the clock, and so is everything on a GPU.
@@ -37,6 +38,7 @@ from bench.results.store import RunFolder
 
 ONLY = "train"  # the stage of an agent that has one: more may come of one whose stages have names
 COUNTED = 3  # which unit of a stage has its FLOPs counted: the first ones may still be building something
+CAPTURED = 8  # units of a stage after which its graphs are there, where it has any; until then none is timed
 LOOK = 0.05  # seconds between looks at whether the time is over
 LEAST = 3  # samples that a median is taken of
 SAMPLE = 0.005  # seconds of the shortest sample
@@ -72,6 +74,7 @@ class Loop:
         self.paid: list[Debt] = []
         self.paused = 0.0
         self._length, self._next_look = seconds, 0.0
+        self._building = CAPTURED if str(trainer.agent.capture) == "graphs" else 0
         self._work: Clock = time.process_time if trainer.agent.device == "cpu" else time.perf_counter
         self._act, self._learn = trainer.policy.act, trainer.agent.learn
         timed = (
@@ -142,6 +145,7 @@ class Loop:
         units = max(self.agent.updates - before, 1)
         if counted:
             self.flops[stage] = flops / units
+        if counted or self.calls[stage] <= self._building:
             self.paused += spent
         else:
             self.units[stage] += units
@@ -187,16 +191,25 @@ class Loop:
 
 
 def measure(
-    identity: Identity, device: str, seconds: float, packed: bool = False, ready: Callable[[], None] = lambda: None
+    identity: Identity,
+    device: str,
+    seconds: float,
+    packed: bool = False,
+    eager: bool = False,
+    ready: Callable[[], None] = lambda: None,
 ) -> list[Row]:
     """Train for `seconds` in a store of its own, without evaluations, then call the other parts by themselves.
 
-    `ready` is called when everything is built and the clock is about to start.
+    `ready` is called when everything is built and the clock is about to start. eager: without CUDA graphs; RuntimeError
+    where they were to be measured and could not be captured.
     """
     clock: Clock = time.process_time if device == "cpu" and not packed else time.perf_counter
     with tempfile.TemporaryDirectory() as store:
         folder = RunFolder.create(Path(store), identity, Runtime(OPEN_ENDED, "", device))
         trainer = Trainer(folder, Lease(folder.path), say=lambda line: print(line, file=sys.stderr))
+        capture = trainer.agent.capture
+        if capture is not None and eager:
+            capture.backend = None
         loop = Loop(trainer, seconds, clock)
         ready()
         loop.run()
@@ -204,18 +217,27 @@ def measure(
         if card := peak_card(device):
             rows.append(Row("GPU memory", card / 1e6, "MB"))
         alone = trainer.agent, loop.seen, seconds / 4, clock
-        return [*rows, *acting(*alone), *imagining(*alone)]
+        rows += [*acting(*alone), *imagining(*alone)]
+        if capture is not None and capture.failed:
+            raise RuntimeError(f"no CUDA graphs here, measure with --eager: {capture.failed}")
+        return rows
 
 
 def acting(agent: Agent, seen: Observation, seconds: float, clock: Clock) -> list[Row]:
-    """Decisions as evaluation makes them, planned where there is a planner: an agent's method `plan`."""
+    """Decisions as evaluation makes them, planned where there is a planner: what its policy captured as `plan`, or an
+    agent's own method, which is out of sight once it is part of a graph."""
     envs = len(next(iter(seen.values())))
     policy = agent.policy(envs, 0, "evaluate")
     first, later = np.ones(envs, bool), np.zeros(envs, bool)
-    policy.act(seen, first)
+
+    def begin() -> Any:
+        return policy.act(seen, first)
+
+    _, flops = _counted(begin) if "torch" in sys.modules else (begin(), 0.0)  # while it is no graph yet
     plans: list[float] = []
-    inner = getattr(agent, "plan", None)
-    if inner is not None:
+    planner = policy if hasattr(policy, "plan") else agent
+    inner = getattr(planner, "plan", None)
+    if inner is not None and (planner is policy or str(agent.capture) != "graphs"):
 
         def plan(*args: Any) -> Any:
             start = clock()
@@ -224,12 +246,11 @@ def acting(agent: Agent, seen: Observation, seconds: float, clock: Clock) -> lis
             plans.append(clock() - start)
             return result
 
-        setattr(agent, "plan", plan)  # noqa: B010 - a method put on one object
+        setattr(planner, "plan", plan)  # noqa: B010 - a method put on one object
     rows = [Row("act", envs / _median(lambda: policy.act(seen, later), seconds, clock), "decisions/s")]
     if plans:
         rows.append(Row("plan", envs / statistics.median(plans), "decisions/s"))
-    if "torch" in sys.modules:
-        flops = _counted(lambda: policy.act(seen, later))[1]
+    if flops:
         rows.append(Row("FLOPs of act", flops / envs, "FLOP/decision"))
     return rows
 
@@ -251,8 +272,10 @@ def imagining(agent: Agent, seen: Observation, seconds: float, clock: Clock) -> 
     shown = {key: value.to(agent.device) for key, value in shown.items()}
     state = model.encode(shown, action[:, :0], torch.ones(DREAMS, 1, dtype=torch.bool, device=agent.device))
 
+    imagine = agent.capture(model.imagine) if agent.capture is not None else model.imagine
+
     def dream() -> None:
-        model.imagine(state, action, generator)
+        imagine(state, action, generator)
         _wait(agent.device)
 
     return [Row("imagination", DREAMS * horizon / _median(dream, seconds, clock), "dreamt decisions/s")]
@@ -298,7 +321,7 @@ def main() -> None:
         sys.stdin.readline()
 
     identity = Identity(**request["identity"])
-    rows = measure(identity, request["device"], request["seconds"], request["packed"], ready)
+    rows = measure(identity, request["device"], request["seconds"], request["packed"], request["eager"], ready)
     print(json.dumps(rows), flush=True)
 
 

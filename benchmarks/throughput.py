@@ -35,21 +35,27 @@ def parse_packed(text: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def measure(identity: Identity, device: str, seconds: float, packed: Sequence[int] = ()) -> list[Row]:
-    """Rows of one run alone, then of so many at once, and for comparison of one timed as they are. RuntimeError where a
-    process failed, with what it said."""
-    (rows,) = _together(identity, device, seconds, 1, packed=False)
+def measure(
+    identity: Identity, device: str, seconds: float, packed: Sequence[int] = (), eager: bool = False
+) -> list[Row]:
+    """Rows of one run alone, then of so many at once, and for comparison of one timed as they are. eager: without CUDA
+    graphs. RuntimeError where a process failed, with what it said."""
+    (rows,) = _together(identity, device, seconds, 1, packed=False, eager=eager)
     if flops := next((row.value for row in rows if row.quantity == "learning"), None):
         rate = matrix_rate(device)
         rows += [Row("matrix product", rate, "FLOP/s"), Row("fraction of matrix product", flops / rate, "")]
     for count in [1, *packed] if packed else []:
-        rows += _summed(_together(identity, device, seconds, count, packed=True))
+        rows += _summed(_together(identity, device, seconds, count, packed=True, eager=eager))
     return rows
 
 
-def _together(identity: Identity, device: str, seconds: float, count: int, packed: bool) -> list[list[Row]]:
+def _together(
+    identity: Identity, device: str, seconds: float, count: int, packed: bool, eager: bool
+) -> list[list[Row]]:
     """The rows of every process, all of which start their clocks at the same moment."""
-    asked = {"identity": asdict(identity), "device": device, "seconds": seconds, "packed": packed}
+    asked = {
+        "identity": asdict(identity), "device": device, "seconds": seconds, "packed": packed, "eager": eager,
+    }  # fmt: skip
     request = json.dumps(asked) + "\n"
     command = [sys.executable, "-m", "bench.benchmarks.measuring"]
     pipe = subprocess.PIPE
@@ -127,10 +133,13 @@ def machine() -> str:
     return f"{kind}, load {load:.1f} on {provenance.cores()} cores"
 
 
-def append(rows: list[Row], identity: Identity, device: str, beside: str, path: Path, command: str) -> None:
+def append(
+    rows: list[Row], identity: Identity, device: str, beside: str, path: Path, command: str, eager: bool = False
+) -> None:
     """Add the rows to a table of throughputs, with hardware and versions, in the place of all older ones of this agent,
-    task, scale and kind of device. `beside` is what `machine` said before."""
-    kind = provenance.device_kind(device)
+    task, scale and kind of device. `beside` is what `machine` said before. eager: without graphs, which makes a GPU
+    another kind."""
+    kind = provenance.device_kind(device) + (", eager" if eager and device != "cpu" else "")
     versions = " ".join(f"{name}={version}" for name, version in provenance.versions().items())
     key = identity.label, identity.task, identity.scale, kind
     values = [(*key, row.quantity, f"{row.value:.4g}", row.unit, beside, versions, command) for row in rows]

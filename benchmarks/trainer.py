@@ -126,6 +126,7 @@ class Trainer:
         finally:
             stop.set()
             beats.join()
+            record.sessions[-1]["capture"] = str(self.agent.capture or "eager")
             record.sessions[-1]["end"] = datetime.now(UTC).isoformat(timespec="seconds")
             self._events.close()
             self._evaluator.close()
@@ -382,7 +383,7 @@ class Trainer:
         now = {
             "threads": record.runtime.threads,
             "precision": self.agent.precision,
-            "capture": False,
+            "capture": str(self.agent.capture) == "graphs",
             "device": provenance.device_kind(record.runtime.device),
         }
         if record.pinned and record.pinned != now and self._tick:

@@ -92,7 +92,8 @@ class RunRecord:
     pinned: dict[str, Any] = field(default_factory=dict)  # threads, precision, capture, device kind
     sessions: list[dict[str, Any]] = field(
         default_factory=list
-    )  # command, commit, dirty, versions, hardware, start, end, restored: what could not be used of checkpoints
+    )  # command, commit, dirty, versions, hardware, start, end, restored: what could not be used of checkpoints;
+    # capture: "graphs", "eager", or "eager: why" where capturing CUDA graphs failed
     schema: int = SCHEMA
 
     def to_json(self) -> str:

@@ -10,6 +10,7 @@ from gymnasium.spaces import flatdim
 from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Observation, Policy, State, Step, Task
+from bench.agents.common.capture import Capture
 from bench.agents.common.nstep import n_step
 from bench.agents.common.planner import Plan, Search, search, shifted
 from bench.agents.common.replay import SequenceReplay
@@ -31,7 +32,8 @@ class DCMPC(Agent):
         with torch.random.fork_rng(devices=[]):  # the weights follow from the seed alone
             torch.manual_seed(seed)
             self.networks = Networks(config, task).to(device)
-        self.updater = Updater(config, self.networks)
+        self.capture = Capture(device)
+        self.updater = Updater(config, self.networks, self.capture)
         self.world_model = CodeModel(self)
         self.size = flatdim(task.action)  # A
         self.search = Search(
@@ -111,7 +113,7 @@ class DCMPC(Agent):
         return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
 
     @torch.inference_mode()
-    def plan(self, observation: dict[str, Tensor], warm: Tensor, noise: float, generator: Generator) -> Plan:
+    def plan(self, observation: dict[str, Tensor], warm: Tensor, noise: Tensor | float, generator: Generator) -> Plan:
         """MPPI in E environments from the warm start [E, H, A]; `noise` deviates the actor's actions. Never waits for
         the device."""
         net, config = self.networks, self.config
@@ -146,7 +148,7 @@ class DCMPC(Agent):
         net = self.networks
         return net.latents.after(net.dynamics(both), self.config.planning, generator)
 
-    def noisy(self, z: Tensor, envs: int, deviation: float, generator: Generator) -> Tensor:
+    def noisy(self, z: Tensor, envs: int, deviation: Tensor | float, generator: Generator) -> Tensor:
         """The actor's actions [E * N, A] at latents [E * N, D], each with noise of its own or all of an environment
         with the same."""
         action = torch.tanh(self.networks.actor(z)).unflatten(0, (envs, -1))
@@ -154,7 +156,7 @@ class DCMPC(Agent):
         noise = torch.randn(envs, count, self.size, generator=generator, device=z.device)
         return (action + deviation * noise).clamp_(-1, 1).flatten(0, 1)
 
-    def returns(self, z: Tensor, actions: Tensor, envs: int, noise: float, generator: Generator) -> Tensor:
+    def returns(self, z: Tensor, actions: Tensor, envs: int, noise: Tensor | float, generator: Generator) -> Tensor:
         """G [E * N] from latents [E * N, D] under actions [H, E * N, A]: discounted rewards, and at the end what two
         critics say of the actor's noisy action."""
         net = self.networks
@@ -197,6 +199,7 @@ class DCMPC(Agent):
         self.length = state["length"].copy()
         self.episodes, self.decisions, self.updates, self.summed = state["counts"]
         self.sums.copy_(state["sums"])
+        self.capture.drop()
 
 
 class DCMPCPolicy(Policy):
@@ -205,6 +208,7 @@ class DCMPCPolicy(Policy):
 
     def __init__(self, agent: DCMPC, envs: int, seed: int, mode: Mode):
         self.agent, self.mode = agent, mode
+        self.plan, self.react = agent.capture(agent.plan), agent.capture(agent.react)
         self.generator = Generator(agent.device).manual_seed(seed)
         self.mean = torch.zeros(envs, agent.config.plan_horizon, agent.size, device=agent.device)
 
@@ -214,14 +218,15 @@ class DCMPCPolicy(Policy):
             shape = len(first), agent.size
             action = 2 * torch.rand(shape, generator=self.generator, device=agent.device) - 1
         elif self.mode == "react":
-            action = agent.react(agent.tensors(observation))
+            action = self.react(agent.tensors(observation))
         else:
             action = self._plan(agent.tensors(observation), agent.tensors({"first": first})["first"])
         return action.cpu().numpy(), None
 
     def _plan(self, observation: dict[str, Tensor], first: Tensor) -> Tensor:
         agent = self.agent
-        plan = agent.plan(observation, shifted(self.mean, first), agent.noise, self.generator)
+        deviation = torch.full((), agent.noise, device=self.mean.device)
+        plan = self.plan(observation, shifted(self.mean, first), deviation, self.generator)
         self.mean = plan.mean
         if self.mode == "evaluate":
             return plan.action

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from bench.agents.api import State
+from bench.agents.common.capture import Capture
 from bench.agents.dcmpc.config import DCMPCConfig
 from bench.agents.dcmpc.networks import Networks
 
@@ -41,7 +42,7 @@ class Transitions(NamedTuple):
 class Updater:
     """Owns what the update changes beside the networks: targets, three optimisers, the count of the critics' steps."""
 
-    def __init__(self, config: DCMPCConfig, networks: Networks):
+    def __init__(self, config: DCMPCConfig, networks: Networks, capture: Capture):
         self.config, self.networks = config, networks
         self.target_critics = copy.deepcopy(networks.critics).requires_grad_(False)
         self.target_actor = copy.deepcopy(networks.actor).requires_grad_(False)
@@ -50,28 +51,35 @@ class Updater:
             "critics": list(networks.critics.parameters()),
             "actor": list(networks.actor.parameters()),
         }
+        on_device: dict[str, Any] = {"fused": True, "capturable": True}  # nothing of a step is done by the host
         model = torch.optim.AdamW(
-            self.parts["model"], lr=config.model_rate, weight_decay=config.weight_decay, fused=True
+            self.parts["model"], lr=config.model_rate, weight_decay=config.weight_decay, **on_device
         )
         others = {
-            name: torch.optim.Adam(self.parts[name], lr=config.learning_rate, fused=True)
+            name: torch.optim.Adam(self.parts[name], lr=config.learning_rate, **on_device)
             for name in ("critics", "actor")
         }
         self.optimizers: dict[str, torch.optim.Optimizer] = {"model": model, **others}
         device = self.parts["model"][0].device
         self.weights = config.rho ** torch.arange(config.horizon, device=device)
         self.critic_steps = 0
+        self.descended = capture(self.descend)
         self.actor_metrics = torch.zeros(2, device=device)  # of the actor's last step
         self.metrics = METRICS if networks.latents.fsq is None else (*METRICS, "codebook_used")
 
     def update(self, slices: Slices, transitions: Transitions, generator: Generator) -> Tensor:
         """One optimiser step of model and critics each, and of the actor when its turn comes; the metrics as a
         tensor. Never waits for the device."""
+        self.critic_steps += 1
+        return self.descended(slices, transitions, self.critic_steps % self.config.actor_every == 0, generator)
+
+    def descend(self, slices: Slices, transitions: Transitions, actor: bool, generator: Generator) -> Tensor:
+        """The same on the device alone."""
         model, seen = self.update_model(slices, generator)
         with torch.no_grad():
             code, later = (self.networks.encode(o) for o in (transitions.observation, transitions.later))
         critics = self.update_critics(code, later, transitions, generator)
-        if self.critic_steps % self.config.actor_every == 0:
+        if actor:
             self.actor_metrics.copy_(torch.stack(self.update_actor(code, generator)))
         used = () if self.networks.latents.fsq is None else (self.codebook_used(seen[0]),)
         return torch.stack([*model, effective_rank(seen[0]), *critics, *self.actor_metrics, *used])
@@ -119,7 +127,6 @@ class Updater:
         valid = transitions.valid
         loss = ((value - target).square().mean(0) * valid).sum() / valid.sum()
         norm = self.step("critics", loss)
-        self.critic_steps += 1
         self.follow(self.target_critics, "critics")
         return loss.detach(), value.detach().mean(), norm
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from bench.agents.api import Agent, Diverged, Mode, Observation, Policy, State, Step, Task
 from bench.agents.common.bins import Bins
+from bench.agents.common.capture import Capture
 from bench.agents.common.exploration import epsilon, greedy_or_random
 from bench.agents.common.nstep import n_step
 from bench.agents.common.replay import SequenceReplay
@@ -36,7 +37,9 @@ class DecQN(Agent):
         self.target.load_state_dict(self.online.state_dict())
         self.parameters = list(self.online.parameters())
         self.averages = list(self.target.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate, fused=True, capturable=True)
+        self.capture = Capture(device)
+        self.descended = self.capture(self.descend)
         self.agent_steps = 0
         self.updates = 0
         self.sums = torch.zeros(3, device=device)  # loss, value, gradient norm since the last `metrics`
@@ -75,6 +78,11 @@ class DecQN(Agent):
 
     def update(self, batch: dict[str, Any]) -> None:
         """One optimiser step on n-step double Q-learning's Huber loss. Never waits for the device."""
+        self.sums += self.descended(batch)
+        self.summed += 1
+
+    def descend(self, batch: dict[str, Any]) -> Tensor:
+        """The same on the device alone; loss, value and gradient norm as a tensor."""
         with torch.no_grad():
             rated = self.target(batch["later"])
             chosen = (self.online(batch["later"]) if self.config.double else rated).argmax(dim=2, keepdim=True)
@@ -88,8 +96,7 @@ class DecQN(Agent):
         self.optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(self.averages, self.parameters, self.config.target_rate)  # type: ignore[arg-type]
-        self.sums += torch.stack([loss.detach(), value.detach().mean(), norm])
-        self.summed += 1
+        return torch.stack([loss.detach(), value.detach().mean(), norm])
 
     @torch.no_grad()
     def greedy(self, observation: dict[str, Tensor], averaged: bool) -> Tensor:
@@ -126,6 +133,7 @@ class DecQN(Agent):
         self.agent_steps, self.updates = state["agent_steps"], state["updates"]
         self.sums.copy_(state["sums"])
         self.summed = state["summed"]
+        self.capture.drop()
 
 
 class DecQNPolicy(Policy):
@@ -133,11 +141,12 @@ class DecQNPolicy(Policy):
 
     def __init__(self, agent: DecQN, seed: int, mode: Mode):
         self.agent, self.explores = agent, mode == "explore"
+        self.greedy = agent.capture(agent.greedy)
         self.rng = np.random.default_rng(seed)
 
     def act(self, observation: Observation, first: np.ndarray) -> tuple[np.ndarray, Any]:
         agent, config = self.agent, self.agent.config
-        choice = agent.greedy(agent.tensors(observation), averaged=not self.explores).cpu().numpy()
+        choice = self.greedy(agent.tensors(observation), not self.explores).cpu().numpy()
         if self.explores:
             chance = epsilon(agent.agent_steps, config.epsilon_start, config.epsilon_end, config.epsilon_steps)
             choice = greedy_or_random(choice, agent.bins.choices, chance, self.rng)

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
+from bench.agents.common.capture import Capture
 from bench.agents.common.categorical import one_hot
 from bench.agents.common.laprop import LaProp
 from bench.agents.common.replay import Dense, SequenceReplay, Sequences
@@ -46,6 +47,8 @@ class Dreamer(Agent):
         self.scale = ReturnScale(config.return_rate, device)
         self.optimizer = LaProp(self.networks.parameters(), config.learning_rate, config.warmup, config.agc)
         self.generator = torch.Generator(device).manual_seed(seed)  # draws latents and imagined actions
+        self.capture = Capture(device)
+        self.descended = self.capture(self.descend, self.generator)
         self.world_model = DreamerWorldModel(self.networks, config, task)
         self.agent_steps = self.updates = 0
         self.start: int | None = None  # agent steps when there first were windows for a batch
@@ -104,6 +107,14 @@ class Dreamer(Agent):
 
     def update(self, batch: Batch) -> Latent:
         """One optimiser step; gives the new states [B, T, ...]. Never waits for the device."""
+        states, report = self.descended(batch)
+        for name, value in report.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.summed += 1
+        return states
+
+    def descend(self, batch: Batch) -> tuple[Latent, dict[str, Tensor]]:
+        """The same on the device alone; also what to report, 0-d tensors."""
         with self.autocast():
             loss, states, report = losses(self.networks, self.slow, self.scale, self.config, batch, self.generator)
         gradients = list(torch.autograd.grad(loss, self.optimizer.parameters))
@@ -111,10 +122,7 @@ class Dreamer(Agent):
         with torch.no_grad():
             slow, critic = list(self.slow.parameters()), list(self.networks.value.parameters())
             torch._foreach_lerp_(slow, critic, self.config.slow_rate)  # type: ignore[arg-type]
-        for name, value in report.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.summed += 1
-        return states
+        return states, report
 
     def autocast(self) -> AbstractContextManager[Any]:
         """bfloat16 where the paper has it, on GPUs; norms, distributions and losses stay in float32."""
@@ -175,3 +183,4 @@ class Dreamer(Agent):
         self.agent_steps, self.updates, self.start = state["agent_steps"], state["updates"], state["start"]
         self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
         self.summed = state["summed"]
+        self.capture.drop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ class DreamerPolicy(Policy):
         self.generator = torch.Generator(agent.device).manual_seed(seed)
         self.state = agent.networks.rssm.initial(envs)
         self.action = torch.zeros(envs, agent.networks.actor.size, device=agent.device)
+        self.decided = agent.capture(partial(decide, agent))
 
     def act(self, observation: Observation, first: np.ndarray) -> tuple[np.ndarray, Any]:
         agent = self.agent
@@ -28,18 +30,9 @@ class DreamerPolicy(Policy):
         action = self.action.argmax(-1) if agent.networks.actor.discrete else self.action.clamp(-1, 1)
         return action.cpu().numpy(), agent.stored(self.state)
 
-    @torch.no_grad()
     def step(self, observation: dict[str, Tensor], first: Tensor) -> None:
         """Take in observations {key: [E, ...]} and decide. Never waits for the device."""
-        networks = self.agent.networks
-        envs = len(first)
-        noise = torch.rand(envs, 1, self.state.stoch.shape[1], generator=self.generator, device=self.generator.device)
-        with self.agent.autocast():
-            tokens = networks.encoder(observation)[:, None]
-            states, _ = networks.rssm.infer(self.state, tokens, self.action[:, None], first[:, None], noise)
-            self.state = Latent(states.deter[:, 0], states.stoch[:, 0])
-            policy = networks.actor(self.state.feature)
-        self.action = networks.actor.sample(policy, networks.actor.noise((envs,), self.generator))
+        self.state, self.action = self.decided(self.state, self.action, observation, first, self.generator)
 
     def state_dict(self) -> State:
         return {
@@ -54,3 +47,23 @@ class DreamerPolicy(Policy):
         self.state = Latent(state["deter"].to(device), state["stoch"].to(device))
         self.action = state["action"].to(device)
         self.generator.set_state(state["generator"].cpu())
+
+
+@torch.no_grad()
+def decide(
+    agent: Dreamer,
+    state: Latent,
+    action: Tensor,
+    observation: dict[str, Tensor],
+    first: Tensor,
+    generator: torch.Generator,
+) -> tuple[Latent, Tensor]:
+    """The next states and actions [E, ...] of the last ones and observations {key: [E, ...]}."""
+    networks, envs = agent.networks, len(first)
+    noise = torch.rand(envs, 1, state.stoch.shape[1], generator=generator, device=generator.device)
+    with agent.autocast():
+        tokens = networks.encoder(observation)[:, None]
+        states, _ = networks.rssm.infer(state, tokens, action[:, None], first[:, None], noise)
+        state = Latent(states.deter[:, 0], states.stoch[:, 0])
+        policy = networks.actor(state.feature)
+    return state, networks.actor.sample(policy, networks.actor.noise((envs,), generator))

@@ -48,14 +48,18 @@ class DreamerV2(RecurrentAgent):
         return config.pretrain + (self.agent_steps - config.prefill) // config.train_every * config.train_steps
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """World model; then, in its dreams, actor and critic; then, when its turn comes, the target critic."""
-        if self.config.squash:
-            batch = batch._replace(reward=torch.tanh(batch.reward))
-        states, report = self.update_model(batch)
-        report |= self.update_behaviour(states, batch.terminal)
+        """Then, when its turn comes, the target critic."""
+        report = super().update(batch)
         if self.updates % self.config.target_every == 0:
             self.networks.target.load_state_dict(self.networks.value.state_dict())
         return report
+
+    def descend(self, batch: Batch) -> dict[str, Tensor]:
+        """World model; then, in its dreams, actor and critic."""
+        if self.config.squash:
+            batch = batch._replace(reward=torch.tanh(batch.reward))
+        states, report = self.update_model(batch)
+        return report | self.update_behaviour(states, batch.terminal)
 
     def update_model(self, batch: Batch) -> tuple[Latent, dict[str, Tensor]]:
         """One step of the world model; the states [B, T, ...] it saw, without gradients, and what to report."""

@@ -63,7 +63,7 @@ class PlaNet(RecurrentAgent):
         image = {key: quantised(value, generator) for key, value in observation.items() if key == "image"}
         return seen_vectors(observation) | image
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
+    def descend(self, batch: Batch) -> dict[str, Tensor]:
         config, optimizer = self.config, self.optimizers["model"]
         inferred = infer(self, batch)
         kl = self.networks.rssm.latents.divergence(inferred.posterior, inferred.prior)

@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Mode, Policy, State, Step, Task
+from bench.agents.common.capture import Capture
 from bench.agents.common.replay import SequenceReplay, Sequences
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.frames import FrameTokens
@@ -35,7 +36,8 @@ class Simulus(Agent):
         with torch.random.fork_rng(devices=[]):  # the weights follow from the seed alone
             torch.manual_seed(seed)
             self.networks = Networks(config, task).to(device)
-        self.updater = Updater(config, self.networks, device)
+        self.capture = Capture(device)
+        self.updater = Updater(config, self.networks, device, self.capture)
         pixels = self.networks.tokenizers.layout.pixels
         self.frames = FrameTokens(pixels, device) if pixels else None
         self.schedule = Schedule(config, pixels > 0)
@@ -200,3 +202,4 @@ class Simulus(Agent):
         self.means.load_state_dict(state["means"])
         if self.frames is not None:
             self.frames.load_state_dict(state["frames"])
+        self.capture.drop()

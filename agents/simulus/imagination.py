@@ -44,13 +44,19 @@ class ReturnScale:
     def __init__(self, size: int, device: str):
         """`size`: returns per batch."""
         self.returns = torch.zeros(BATCHES, size, device=device)
+        self.row = torch.zeros(1, dtype=torch.int64, device=device)  # of the newest batch
         self.count = 0  # batches so far
 
-    def update(self, returns: Tensor) -> Tensor:
-        """Take in a batch's returns and give the scale, 0-d."""
-        self.returns[self.count % BATCHES] = returns.flatten()
+    def turn(self) -> int:
+        """Another batch comes: how many are held then. The host's part of `update`."""
+        self.row.fill_(self.count % BATCHES)
         self.count += 1
-        low, high = percentiles(self.returns[: self.count], LOW, HIGH)
+        return min(self.count, BATCHES)
+
+    def update(self, returns: Tensor, held: int) -> Tensor:
+        """Take in a batch's returns, one of `held`, and give the scale, 0-d."""
+        self.returns.index_copy_(0, self.row, returns.reshape(1, -1))
+        low, high = percentiles(self.returns[:held], LOW, HIGH)
         return (0.5 * (high - low)).clamp(min=1)
 
     def state_dict(self) -> State:
@@ -114,14 +120,14 @@ def dream(
 
 
 def losses(
-    dreams: Dreams, controller: Controller, scale: ReturnScale, config: SimulusConfig
+    dreams: Dreams, controller: Controller, scale: ReturnScale, held: int, config: SimulusConfig
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The terms to sum, and what to report besides; all 0-d."""
     with torch.no_grad():
         value = controller.critic.mean(dreams.value)
         going_on = config.discount * (~dreams.end).float()
         returns = lambda_returns(dreams.reward.T, value[1:].T, going_on.T, config.lambda_, value[-1]).T
-        spread = scale.update(returns)
+        spread = scale.update(returns, held)
         advantage = (returns - value[:-1]) / spread
     terms = {
         "actor": -(dreams.logprob * advantage).mean(),

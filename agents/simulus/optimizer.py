@@ -39,7 +39,7 @@ class AdamW:
             gradients = torch._foreach_mul(raw, (self.clip / (norm + 1e-6)).clamp(max=1))
             strange = (~norm.isfinite()).float()
             self.steps += 1 - strange
-            self.skipped = torch.where(self.skipped < PATIENCE, (self.skipped + 1) * strange, self.skipped)
+            self.skipped.copy_(torch.where(self.skipped < PATIENCE, (self.skipped + 1) * strange, self.skipped))
             for group in self.groups:
                 mine, gradients = gradients[: len(group.parameters)], gradients[len(group.parameters) :]
                 torch._fused_adamw_(
@@ -57,4 +57,5 @@ class AdamW:
         for group, (first, second) in zip(self.groups, state["moments"], strict=True):
             for held, saved in zip(group.first + group.second, [*first, *second], strict=True):
                 held.copy_(saved)
-        self.steps, self.skipped = state["steps"].to(self.steps), state["skipped"].to(self.steps)
+        self.steps.copy_(state["steps"])
+        self.skipped.copy_(state["skipped"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,32 +21,17 @@ class SimulusPolicy(Policy):
         self.agent, self.explores = agent, mode == "explore"
         self.generator = torch.Generator(agent.device).manual_seed(seed)
         self.state = agent.networks.controller.initial(envs)
+        self.decided = agent.capture(partial(decide, agent))
 
     def act(self, observation: Observation, first: np.ndarray) -> tuple[np.ndarray, Any]:
         agent = self.agent
         action = self.step(agent.tensors(observation), agent.tensors({"first": first})["first"])
         return action.cpu().numpy(), None
 
-    @torch.no_grad()
     def step(self, observation: dict[str, Tensor], first: Tensor) -> Tensor:
         """Take in observations {key: [E, ...]} and decide. Never waits for the device."""
-        config, tokenizers = self.agent.config, self.agent.networks.tokenizers
-        controller = self.agent.networks.controller
-        state = self.state * ~first[:, None, None, None]
-        state = controller.see(tokenizers.observed(observation), tokenizers.codes, state)
-        decision = controller.decide(state)
-        own = sampled(decision, self.generator, 1.0 if self.explores else config.temperature)
-        executed = self._explored(own) if self.explores and config.epsilon else own
-        seen = executed if config.executed_action else own
-        self.state = controller.do(tokenizers.chosen(seen), state)
-        return tokenizers.chosen(executed)
-
-    def _explored(self, own: Tensor) -> Tensor:
-        """Uniform actions in place of `own` [E, A], with probability epsilon."""
-        device, choices = self.generator.device, self.agent.networks.tokenizers.choices
-        chance = torch.rand(len(own), 1, generator=self.generator, device=device)
-        others = torch.randint(choices, own.shape, generator=self.generator, device=device)
-        return torch.where(chance < self.agent.config.epsilon, others, own)
+        self.state, action = self.decided(self.state, observation, first, self.explores, self.generator)
+        return action
 
     def state_dict(self) -> State:
         return {"state": self.state, "generator": self.generator.get_state()}
@@ -53,3 +39,27 @@ class SimulusPolicy(Policy):
     def load_state_dict(self, state: State) -> None:
         self.state = state["state"].to(self.agent.device)
         self.generator.set_state(state["generator"].cpu())
+
+
+@torch.no_grad()
+def decide(
+    agent: Simulus,
+    state: Tensor,
+    observation: dict[str, Tensor],
+    first: Tensor,
+    explores: bool,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """The next states and actions [E, ...] of the last states and observations {key: [E, ...]}."""
+    config, tokenizers, controller = agent.config, agent.networks.tokenizers, agent.networks.controller
+    state = state * ~first[:, None, None, None]
+    state = controller.see(tokenizers.observed(observation), tokenizers.codes, state)
+    decision = controller.decide(state)
+    own = sampled(decision, generator, 1.0 if explores else config.temperature)
+    executed = own
+    if explores and config.epsilon:
+        chance = torch.rand(len(own), 1, generator=generator, device=own.device)
+        others = torch.randint(tokenizers.choices, own.shape, generator=generator, device=own.device)
+        executed = torch.where(chance < config.epsilon, others, own)
+    state = controller.do(tokenizers.chosen(executed if config.executed_action else own), state)
+    return state, tokenizers.chosen(executed)

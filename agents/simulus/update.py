@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from bench.agents.api import Diverged, State, Task
+from bench.agents.common.capture import Capture
 from bench.agents.simulus import image, imagination
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.controller import Controller
@@ -31,7 +32,7 @@ class Networks(nn.Module):
 class Updater:
     """Owns the optimisers and the scale of the returns. `codes` and tokens come from V without gradient."""
 
-    def __init__(self, config: SimulusConfig, networks: Networks, device: str):
+    def __init__(self, config: SimulusConfig, networks: Networks, device: str, capture: Capture):
         self.config, self.networks = config, networks
         self.perceptual: LPIPS | None = None
         self.optimizers: dict[str, AdamW] = {}
@@ -45,8 +46,10 @@ class Updater:
         groups = [Group(list(networks.controller.parameters()), config.controller_decay)]
         self.optimizers["controller"] = AdamW(groups, config.controller_rate, config.controller_clip)
         self.scale = ReturnScale((config.length - config.context) * config.controller_batch, device)
+        self.tokenizer, self.model = capture(self.descend_tokenizer), capture(self.descend_model)
+        self.descended = capture(self.descend_controller)
 
-    def tokenizer(self, images: Tensor) -> Report:
+    def descend_tokenizer(self, images: Tensor) -> Report:
         """On uint8 images [N, H, W, C]."""
         net = self.networks.tokenizers.image
         assert net is not None
@@ -56,7 +59,7 @@ class Updater:
         terms = image.losses(coded, images, self.perceptual)
         return self._step("tokenizer", terms)
 
-    def model(self, segments: Segments, generator: Generator) -> tuple[Report, Tensor]:
+    def descend_model(self, segments: Segments, generator: Generator) -> tuple[Report, Tensor]:
         """On segments; also their new priorities [B]."""
         world = self.networks.world
         terms, priority = world.losses(segments, self.networks.tokenizers.codes, generator)
@@ -65,9 +68,15 @@ class Updater:
 
     def controller(self, contexts: Contexts, intrinsic: float, actor: bool, generator: Generator) -> Report:
         """In dreams from contexts. `actor`: False trains the critic alone."""
+        return self.descended(contexts, intrinsic, actor, self.scale.turn(), generator)
+
+    def descend_controller(
+        self, contexts: Contexts, intrinsic: float, actor: bool, held: int, generator: Generator
+    ) -> Report:
+        """The same on the device alone. held: batches of returns that count, this one included."""
         net, config = self.networks, self.config
         dreams = dream(net.world, net.controller, net.tokenizers, config, contexts, intrinsic, generator)
-        terms, report = imagination.losses(dreams, net.controller, self.scale, config)
+        terms, report = imagination.losses(dreams, net.controller, self.scale, held, config)
         if not actor:
             terms = {name: term if name == "critic" else 0 * term for name, term in terms.items()}
         return {**self._step("controller", terms), **report}

@@ -10,6 +10,7 @@ from gymnasium.spaces import flatdim
 from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Observation, Policy, State, Step, Task
+from bench.agents.common.capture import Capture
 from bench.agents.common.planner import Plan, Search, search, shifted
 from bench.agents.common.replay import SequenceReplay
 from bench.agents.tdmpc2.config import TDMPC2Config, discount, seeding
@@ -32,6 +33,8 @@ class TDMPC2(Agent):
             self.networks = Networks(config, task).to(device)
         self.discount = discount(config, task)
         self.updater = Updater(config, self.networks, self.discount)
+        self.capture = Capture(device)
+        self.update = self.capture(self.updater.update)
         self.world_model = LatentModel(self)
         self.size = flatdim(task.action)  # A
         more = config.iterations_more if self.size >= 20 else 0
@@ -58,7 +61,7 @@ class TDMPC2(Agent):
         owes = self.updates < decisions // config.steps_per_update
         if not owes or not self.replay.windows(config.horizon + 1, within_episodes=True, finished=True):
             return False
-        self.sums += self.updater.update(self.batch(), self.generator)
+        self.sums += self.update(self.batch(), self.generator)
         self.summed += 1
         self.updates += 1
         return True
@@ -165,6 +168,7 @@ class TDMPC2(Agent):
         self.agent_steps, self.updates = state["agent_steps"], state["updates"]
         self.sums.copy_(state["sums"])
         self.summed = state["summed"]
+        self.capture.drop()
 
 
 class TDMPC2Policy(Policy):
@@ -173,6 +177,7 @@ class TDMPC2Policy(Policy):
 
     def __init__(self, agent: TDMPC2, envs: int, seed: int, mode: Mode):
         self.agent, self.mode = agent, mode
+        self.plan, self.react = agent.capture(agent.plan), agent.capture(agent.react)
         self.generator = Generator(agent.device).manual_seed(seed)
         self.mean = torch.zeros(envs, agent.config.horizon, agent.size, device=agent.device)
         self.frames: np.ndarray | None = None  # uint8 [E, 64, 64, images * C]: the images seen at once
@@ -186,13 +191,13 @@ class TDMPC2Policy(Policy):
             shape = len(first), agent.size
             action = 2 * torch.rand(shape, generator=self.generator, device=agent.device) - 1
         elif self.mode == "react":
-            action = agent.react(agent.tensors(observation), self.generator)
+            action = self.react(agent.tensors(observation), self.generator)
         else:
             action = self._plan(agent.tensors(observation), agent.tensors({"first": first})["first"])
         return action.cpu().numpy(), None
 
     def _plan(self, observation: dict[str, Tensor], first: Tensor) -> Tensor:
-        plan = self.agent.plan(observation, shifted(self.mean, first), self.generator)
+        plan = self.plan(observation, shifted(self.mean, first), self.generator)
         self.mean = plan.mean
         if self.mode == "evaluate":
             return plan.action

@@ -42,9 +42,11 @@ class Updater:
             {"params": encoder, "lr": config.learning_rate * config.encoder_rate},
             {"params": others, "lr": config.learning_rate},
         ]
-        self.model_optimizer = torch.optim.Adam(groups, eps=1e-8, fused=True)
+        self.model_optimizer = torch.optim.Adam(groups, eps=1e-8, fused=True, capturable=True)
         self.policy = list(networks.policy.parameters())
-        self.policy_optimizer = torch.optim.Adam(self.policy, lr=config.learning_rate, eps=1e-5, fused=True)
+        self.policy_optimizer = torch.optim.Adam(
+            self.policy, lr=config.learning_rate, eps=1e-5, fused=True, capturable=True
+        )
         device = self.policy[0].device
         self.scale = torch.ones((), device=device)  # S: running spread of the values the policy is trained on
         self.weights = config.rho ** torch.arange(config.horizon + 1, device=device)

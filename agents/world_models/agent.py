@@ -14,6 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
+from bench.agents.common.capture import Capture
 from bench.agents.world_models import controller as controllers
 from bench.agents.world_models import gap, media, vae
 from bench.agents.world_models.config import WorldModelsConfig
@@ -47,12 +48,14 @@ class WorldModels(Agent):
             self.v = vae.build(config, task).to(device)
             self.m = MDNRNN(config.latent, told, config.hidden, config.mixtures, config.end, config.reward).to(device)
         self.controller = controllers.build(config, task)
-        self.v_training = VTraining(config, self.v, seed)
-        self.m_training = MTraining(config, self.m, self.choices, seed)
+        self.capture = Capture(device)
+        self.v_training = VTraining(config, self.v, seed, self.capture)
+        self.m_training = MTraining(config, self.m, self.choices, seed, self.capture)
         self.evolution = Evolution(self.controller.size, config.population, config.sigma, config.covariance, seed)
         self.dreamer = Dreamer(
-            self.m, self.controller, config.sees, config.actions, self.choices, config.reward, config.temperature
-        )
+            self.m, self.controller, config.sees, config.actions, self.choices, config.reward, config.temperature,
+            self.capture,
+        )  # fmt: skip
         self.world_model = DreamModel(self)
         envs = config.collection.envs
         self.stage = STAGES[0]
@@ -343,6 +346,7 @@ class WorldModels(Agent):
         self.returns, self.dreamt = state["returns"].copy(), state["dreamt"].copy()
         self.sums.copy_(state["sums"])
         self._rows, self._flat = None, (-1, torch.empty(0))
+        self.capture.drop()
         self.dream = None
         if state["dream"] is not None:
             self.dream = self._begun()

@@ -5,14 +5,25 @@ The candidates of a generation dream from the same first frames with the same no
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from bench.agents.api import State
+from bench.agents.common.capture import Capture
 from bench.agents.world_models.controller import Controller, act, features, told
 from bench.agents.world_models.mdn_rnn import IDLE, LOST, MDNRNN, Mixture, Recurrent
+
+
+class Members(NamedTuple):
+    """N members of a dream, and what all have got so far."""
+
+    z: Tensor  # [N, Nz]
+    state: Recurrent  # [N, hidden]
+    alive: Tensor  # bool [N]
+    returns: Tensor  # [P, R], of all candidates there were
+    place: Tensor  # int64 [N]: of a member among all
 
 
 class Dreamer:
@@ -27,10 +38,41 @@ class Dreamer:
         choices: int,
         reward: str,
         temperature: float,
+        capture: Capture,
     ):
         self.net, self.controller, self.sees = net, controller, sees
         self.actions, self.choices, self.reward, self.temperature = actions, choices, reward, temperature
         self.unit = torch.ones((), device=net.kernel.device)  # of the reward head's outputs
+        self.stepped = capture(self.step)
+
+    def step(
+        self, candidates: Tensor, members: Members, chance: tuple[Tensor, Tensor], width: int, begins: bool
+    ) -> Members:
+        """One decision of members that lie `width` to a candidate [P, size]; begins: their first one.
+
+        chance: uniform [R, K, Nz] and normal [R, Nz] noise, which candidates share in each of their episodes.
+        """
+        net, (z, state, alive, returns, place) = self.net, members
+        seen = features(self.sees, z, state.h, state.c).unflatten(0, (-1, width))
+        u = self.controller(candidates, seen).flatten(0, 1)
+        action = told(self.actions, act(self.actions, torch.tanh(u)), self.choices)
+        first = torch.full_like(alive, begins)
+        state = net.step(net.joined(z, action.to(u.dtype), first), state)
+        ahead = net.predict(state.h)
+        ended = torch.zeros_like(alive) if ahead.end is None else ahead.end > 0
+        reward = torch.where(alive, self.rewards(ahead.reward, ended), 0).to(returns.dtype)
+        returns = returns.view(-1).index_add(0, place, reward).view_as(returns)
+        z = self._next(ahead.z, chance, width, place)
+        return Members(z, state, alive & ~ended, returns, place)
+
+    def _next(self, mixture: Mixture, chance: tuple[Tensor, Tensor], width: int, place: Tensor) -> Tensor:
+        """z after the decision."""
+        uniform, normal = chance
+        if width == len(normal):  # whole: the noise broadcasts over candidates
+            parts = Mixture(*(part.unflatten(0, (-1, width)) for part in mixture))
+            return parts.sample(self.temperature, uniform, normal).flatten(0, 1)
+        mine = place % len(normal)
+        return mixture.sample(self.temperature, uniform[mine], normal[mine])
 
     def rewards(self, outputs: Tensor | None, ended: Tensor) -> Tensor:
         """What a decision pays [...], of M's outputs [..., n]; `ended` bool [...]: it ended the episode."""
@@ -77,32 +119,15 @@ class Dream:
             self.compact()
 
     def step(self) -> None:
-        """One decision of every member."""
-        dreamer, net, rollouts = self.dreamer, self.dreamer.net, self.returns.shape[1]
-        seen = features(dreamer.sees, self.z, self.state.h, self.state.c).unflatten(0, (-1, self.width))
-        u = dreamer.controller(self.candidates, seen).flatten(0, 1)
-        action = told(dreamer.actions, act(dreamer.actions, torch.tanh(u)), dreamer.choices)
-        first = torch.full_like(self.alive, self.at == 0)
-        self.state = net.step(net.joined(self.z, action.to(u.dtype), first), self.state)
-        ahead = net.predict(self.state.h)
-        ended = torch.zeros_like(self.alive) if ahead.end is None else ahead.end > 0
-        reward = dreamer.rewards(ahead.reward, ended)
-        self.returns.view(-1).index_add_(0, self.place, torch.where(self.alive, reward, 0).to(self.returns.dtype))
-        self.alive = self.alive & ~ended
-        self.z = self._next(ahead.z, rollouts)
+        """One decision of every member. The noise is drawn outside, so that one graph serves all generations."""
+        net, rollouts = self.dreamer.net, self.returns.shape[1]
+        kind: dict[str, Any] = {"generator": self.generator, "device": self.z.device, "dtype": self.z.dtype}
+        uniform = torch.rand(rollouts, net.mixtures, net.latent, **kind).clamp_(1e-10, 1 - 1e-7)
+        chance = uniform, torch.randn(rollouts, net.latent, **kind)
+        members = Members(self.z, self.state, self.alive, self.returns, self.place)
+        after = self.dreamer.stepped(self.candidates, members, chance, self.width, self.at == 0)
+        self.z, self.state, self.alive, self.returns, _ = after
         self.at += 1
-
-    def _next(self, mixture: Mixture, rollouts: int) -> Tensor:
-        """z after the decision: candidates share the noise of each of their episodes."""
-        dtype, device, net = self.z.dtype, self.z.device, self.dreamer.net
-        chance: dict[str, Any] = {"generator": self.generator, "device": device, "dtype": dtype}
-        uniform = torch.rand(rollouts, net.mixtures, net.latent, **chance).clamp_(1e-10, 1 - 1e-7)
-        normal = torch.randn(rollouts, net.latent, **chance)
-        if self.width == rollouts:  # whole: the noise broadcasts over candidates
-            parts = Mixture(*(part.unflatten(0, (-1, rollouts)) for part in mixture))
-            return parts.sample(self.dreamer.temperature, uniform, normal).flatten(0, 1)
-        mine = self.place % rollouts
-        return mixture.sample(self.dreamer.temperature, uniform[mine], normal[mine])
 
     def compact(self) -> None:
         """Drop candidates that are dead in all episodes; of the others keep as many members as the liveliest has."""

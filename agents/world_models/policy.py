@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class WorldModelsPolicy(Policy):
         self.chance = Generator().manual_seed(seed)  # the random policy's
         self.explorer = Explorer(config.exploration, config.actions, numbers(config, agent.task), envs)
         self.state = agent.m.initial(envs)
+        self.decided = agent.capture(partial(decide, agent))
         self.episode = np.full(envs, -1)
         self.opened = 0
 
@@ -49,13 +51,7 @@ class WorldModelsPolicy(Policy):
 
     def _decide(self, observation: dict[str, Tensor], first: Tensor, flat: Tensor) -> Tensor:
         """Actions [E, ...] of controllers [E, size]. Never waits for the device."""
-        agent, config = self.agent, self.agent.config
-        state = self.state.where((~first).float())
-        code = agent.v.encode(observation)
-        z = code.sample(self.generator) if config.act_on == "sample" else code.mu
-        u = agent.controller(flat, features(config.sees, z, state.h, state.c)[:, None])[:, 0]
-        action = act(config.actions, torch.tanh(u))
-        self.state = agent.m.step(agent.m.joined(z, told(config.actions, action, agent.choices), first), state)
+        self.state, action = self.decided(self.state, observation, first, flat, self.generator)
         return action
 
     def state_dict(self) -> State:
@@ -74,3 +70,21 @@ class WorldModelsPolicy(Policy):
         self.explorer.load_state_dict(state["explorer"])
         self.state = Recurrent(*(part.to(self.agent.device) for part in state["state"]))
         self.episode, self.opened = state["episode"].copy(), state["opened"]
+
+
+def decide(
+    agent: WorldModels,
+    state: Recurrent,
+    observation: dict[str, Tensor],
+    first: Tensor,
+    flat: Tensor,
+    generator: Generator,
+) -> tuple[Recurrent, Tensor]:
+    """The next states and actions [E, ...] of the last states, observations {key: [E, ...]} and controllers."""
+    config = agent.config
+    state = state.where((~first).float())
+    code = agent.v.encode(observation)
+    z = code.sample(generator) if config.act_on == "sample" else code.mu
+    u = agent.controller(flat, features(config.sees, z, state.h, state.c)[:, None])[:, 0]
+    action = act(config.actions, torch.tanh(u))
+    return agent.m.step(agent.m.joined(z, told(config.actions, action, agent.choices), first), state), action

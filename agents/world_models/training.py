@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from bench.agents.api import State
+from bench.agents.common.capture import Capture
 from bench.agents.world_models.config import WorldModelsConfig
 from bench.agents.world_models.controller import told
 from bench.agents.world_models.frames import Frames
@@ -19,12 +22,24 @@ M_METRICS = ("m_nll", "m_end", "m_reward")  # nats per number of z, and the two 
 BETAS, EPS = (0.9, 0.999), 1e-8  # Adam's
 
 
+def on_device(net: nn.Module) -> bool:
+    """Whether the host has no part in an optimiser's steps, so that a graph can hold them. On a CPU it has: there that
+    changes the last bits, and nothing else."""
+    return next(net.parameters()).is_cuda
+
+
+def adam(net: nn.Module, rate: float) -> torch.optim.Adam:
+    alone = on_device(net)
+    return torch.optim.Adam(net.parameters(), rate, BETAS, EPS, fused=alone or None, capturable=alone)
+
+
 class VTraining:
     """Passes over all frames, each in an order of its own."""
 
-    def __init__(self, config: WorldModelsConfig, vae: VAE, seed: int):
+    def __init__(self, config: WorldModelsConfig, vae: VAE, seed: int, capture: Capture):
         self.config, self.vae, self.seed = config, vae, seed
-        self.optimizer = torch.optim.Adam(vae.parameters(), lr=config.v_rate, betas=BETAS, eps=EPS)
+        self.optimizer = adam(vae, config.v_rate)
+        self.descended = capture(self.descend)
         self.updates = 0
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # of a pass: its number and the rows
 
@@ -45,12 +60,16 @@ class VTraining:
 
     def update(self, observation: dict[str, Tensor], generator: Generator) -> Tensor:
         """One step; the metrics [2]. Never waits for the device."""
+        self.updates += 1
+        return self.descended(observation, generator)
+
+    def descend(self, observation: dict[str, Tensor], generator: Generator) -> Tensor:
+        """The same on the device alone."""
         config = self.config
         loss = self.vae.loss(observation, config.kl_tolerance, config.v_weight, generator)
         self.optimizer.zero_grad()
         loss.total.backward()
         self.optimizer.step()
-        self.updates += 1
         return torch.stack([loss.error, loss.kl]).detach()
 
     def state_dict(self) -> State:
@@ -61,13 +80,23 @@ class VTraining:
         self.updates = state["updates"]
 
 
+class Happened(NamedTuple):
+    """Rows [T + 1, B] of the data, on the device."""
+
+    action: Tensor  # [T + 1, B, ...], as stored
+    reward: Tensor
+    first: Tensor
+    terminated: Tensor
+
+
 class MTraining:
     """Episodes in random order, end to end, cut into streams that are read side by side in chunks of `m_length`
     decisions. The state goes on from chunk to chunk and starts at zero with every episode and every pass."""
 
-    def __init__(self, config: WorldModelsConfig, net: MDNRNN, choices: int, seed: int):
+    def __init__(self, config: WorldModelsConfig, net: MDNRNN, choices: int, seed: int, capture: Capture):
         self.config, self.net, self.choices, self.seed = config, net, choices, seed
-        self.optimizer = torch.optim.Adam(net.parameters(), lr=config.m_rate, betas=BETAS, eps=EPS)
+        self.optimizer = adam(net, config.m_rate)
+        self.descended = capture(self.descend)
         self.updates = 0
         self.state: Recurrent | None = None  # after the last chunk, where the pass goes on
         self.unit = 1.0  # of the reward head's outputs, measured in the data: `unit`
@@ -89,27 +118,34 @@ class MTraining:
         """One step on rows [T + 1, B]; the metrics [3]. Never waits for the device."""
         device = self.net.kernel.device
         code = Code(*(torch.from_numpy(frames[name][rows]).to(device).float() for name in ("mu", "logvar")))
-        taken, paid, first, ended = (
-            torch.from_numpy(frames[name][rows]).to(device) for name in ("action", "reward", "first", "terminated")
+        happened = Happened(
+            *(torch.from_numpy(frames[name][rows]).to(device) for name in ("action", "reward", "first", "terminated"))
         )
         if begins or self.state is None:
             self.state = self.net.initial(rows.shape[1])
-        z = code.sample(generator)  # anew for every update: M must not learn one draw by heart
-        action = told(self.config.actions, taken[:-1], self.choices)
-        h, state = self.net(self.net.joined(z[:-1], action, first[:-1]), first[:-1], self.state)
-        self.state = Recurrent(state.h.detach(), state.c.detach())
-        losses = self.losses(h, z[1:], ~first[1:], paid[:-1], ended[:-1])
         rate = self.config.m_rate_min + (self.config.m_rate - self.config.m_rate_min) * (
             self.config.m_rate_decay**self.updates
         )
+        read = torch.full((), rate, device=device) if on_device(self.net) else rate
+        self.state, losses = self.descended(code, happened, self.state, read, generator)
+        self.updates += 1
+        return losses
+
+    def descend(
+        self, code: Code, happened: Happened, state: Recurrent, rate: Tensor | float, generator: Generator
+    ) -> tuple[Recurrent, Tensor]:
+        """The same on the device alone, at a learning rate; also the state after it."""
+        z = code.sample(generator)  # anew for every update: M must not learn one draw by heart
+        action, first = told(self.config.actions, happened.action[:-1], self.choices), happened.first
+        h, after = self.net(self.net.joined(z[:-1], action, first[:-1]), first[:-1], state)
+        losses = self.losses(h, z[1:], ~first[1:], happened.reward[:-1], happened.terminated[:-1])
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
         losses.sum().backward()
         torch.nn.utils.clip_grad_value_(self.net.parameters(), self.config.m_clip)
         self.optimizer.step()
-        self.updates += 1
-        return losses.detach()
+        return Recurrent(after.h.detach(), after.c.detach()), losses.detach()
 
     def losses(self, h: Tensor, z: Tensor, goes_on: Tensor, paid: Tensor, ended: Tensor) -> Tensor:
         """[3] of states [T, B, hidden]: z's likelihood where the episode goes on, its end, the reward."""

@@ -19,6 +19,7 @@ def throughput(
     device: options.Device = "auto",
     seconds: Annotated[float, typer.Option(min=1, help="How long to train each pair.")] = 10.0,
     packed: Annotated[str, typer.Option(help="Then so many runs at once: each and together.", metavar="2,4,…")] = "",
+    eager: Annotated[bool, typer.Option("--eager", help="On a GPU: without CUDA graphs.")] = False,
     sets: options.Sets = None,
     save: Annotated[Path | None, typer.Option(help="Append the rows to this CSV file.")] = None,
 ) -> None:
@@ -41,11 +42,12 @@ def throughput(
     planned = plan.make(plan.Request(agents, "", tasks, "1", scale, "1", sets or (), Path("runs"), device))
     for run in planned.runs:
         beside = measuring.machine()
-        rows = measuring.measure(run.identity, run.runtime.device, seconds, several)
+        rows = measuring.measure(run.identity, run.runtime.device, seconds, several, eager)
         label = f"{run.identity.label} on {run.identity.task} at {scale}"
-        print(f"{label}, {run.runtime.device}, eager, one thread a run; {beside}")
+        how = "eager" if eager or run.runtime.device == "cpu" else "CUDA graphs"
+        print(f"{label}, {run.runtime.device}, {how}, one thread a run; {beside}")
         for row in rows:
             print(f"  {row.quantity:<34}{row.value:>14,.4g} {row.unit}")
         if save is not None:
             command = shlex.join(["bench", *sys.argv[1:]])
-            measuring.append(rows, run.identity, run.runtime.device, beside, save, command)
+            measuring.append(rows, run.identity, run.runtime.device, beside, save, command, eager)

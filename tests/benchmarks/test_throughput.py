@@ -6,12 +6,14 @@ import signal
 
 import pytest
 
-from bench.benchmarks import forecast, measuring, plan, throughput
+from bench.agents.common.capture import Capture
+from bench.benchmarks import forecast, measuring, plan, provenance, throughput
 from bench.benchmarks.errors import RequestError
 from bench.benchmarks.measuring import Row
 from bench.benchmarks.provenance import device_kind
 from bench.envs import registry as envs
 from bench.report.throughput import panel, tables
+from bench.tests.agents.recording import Recorder
 from bench.tests.benchmarks.conftest import environment
 
 
@@ -42,7 +44,7 @@ def test_one_run_alone_and_two_packed(monkeypatch, tmp_path):
 def measured(monkeypatch):
     """measured(identity, seconds): rows by quantity, measured in this process, which has torch already."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield lambda one, seconds: {row.quantity: row.value for row in measuring.measure(one, "cpu", seconds)}
+    yield lambda one, seconds, **how: {row.quantity: row.value for row in measuring.measure(one, "cpu", seconds, **how)}
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -67,6 +69,44 @@ def test_a_planners_plans_are_timed(measured, tmp_path):
     assert rows["FLOPs of act"] > 0
     assert rows["learning"] == pytest.approx(rows["update"] * rows["FLOPs"], rel=0.01)
     assert rows["end to end"] < 4 * rows["update"], "every fourth decision owes an update, and takes a plan besides"
+
+
+def test_graphs_are_measured_or_it_says_that_there_are_none(measured, monkeypatch, tmp_path):
+    """With a stand-in for a GPU's graphs."""
+    backends = []
+    built = Capture.__init__
+
+    def capturing(self: Capture, device: str) -> None:
+        built(self, device)
+        self.backend = backends[-1]
+
+    monkeypatch.setattr(Capture, "__init__", capturing)
+    decqn = identity("decqn", tmp_path, "decqn.warmup=20", "decqn.batch=8", "decqn.hidden=[8]")
+    backends.append(Recorder())
+    rows = measured(decqn, 0.3)
+    assert set(backends[-1].replays) == {"descend", "greedy"}
+    assert all(rows[name] > 0 for name in ("update", "act", "FLOPs", "FLOPs of act", "learning"))
+    backends.append(Recorder())
+    assert measured(decqn, 0.3, eager=True)["update"] > 0
+    assert not backends[-1].replays
+    backends.append(Recorder())
+    monkeypatch.setattr(backends[-1], "capture", lambda *_: (_ for _ in ()).throw(RuntimeError("an old driver")))
+    with (
+        pytest.warns(UserWarning, match="goes on eagerly"),
+        pytest.raises(RuntimeError, match="measure with --eager: .*an old driver"),
+    ):
+        measured(decqn, 0.3)
+
+
+def test_eager_rows_of_a_gpu_stand_beside_the_captured_ones(monkeypatch, tmp_path):
+    monkeypatch.setattr(provenance, "device_kind", lambda device: "cuda: X")
+    one, table = identity("tdmpc2", tmp_path), tmp_path / "throughput.csv"
+    for eager in (False, True):
+        throughput.append([Row("act", 1 + eager, "decisions/s")], one, "cuda:0", "idle", table, "bench", eager)
+    assert {row["device"]: row["value"] for row in throughput.measured(table)} == {
+        "cuda: X": "1",
+        "cuda: X, eager": "2",
+    }
 
 
 ROWS = [Row("environment", 5000, "agent steps/s"), Row("act", 1000, "decisions/s"), Row("memory", 400, "MB")]

@@ -76,7 +76,7 @@ class GaussianDreamer(RecurrentAgent):
             return 0
         return config.pretrain + (self.frames - config.prefill) // config.train_every * config.train_steps
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
+    def descend(self, batch: Batch) -> dict[str, Tensor]:
         """All three losses come before all three steps, so each sees the others' parameters as they were."""
         inferred = infer(self, batch)
         divergence = self.networks.rssm.latents.divergence(inferred.posterior, inferred.prior).mean()

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
 from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
+from bench.agents.common.capture import Capture
 from bench.agents.common.categorical import draw as draw_class
 from bench.agents.common.categorical import one_hot
 from bench.agents.common.replay import SequenceReplay
@@ -59,6 +60,8 @@ class RecurrentAgent(Agent):
             torch.manual_seed(seed)
             self.networks = initialised(self.build()).to(device)
         self.optimizers = self.build_optimizers()
+        self.capture = Capture(device)
+        self.descended = self.capture(self.descend, self.generator)
         self.world_model = RecurrentWorldModel(self)
         self.agent_steps = self.episodes = self.updates = 0  # episodes: finished ones
         self.sums: dict[str, Tensor] = {}  # of what was reported since the last `metrics`
@@ -81,8 +84,8 @@ class RecurrentAgent(Agent):
         """Whether experience is still gathered at random."""
 
     @abstractmethod
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of every optimiser; what to report, 0-d tensors. Never waits for the device."""
+    def descend(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of every optimiser, on the device alone; what to report, 0-d tensors."""
 
     @abstractmethod
     def decide(self, state: Latent, mode: Mode, generator: Generator) -> Tensor:
@@ -99,6 +102,10 @@ class RecurrentAgent(Agent):
         self.replay.add(step)
         self.agent_steps += len(step.reward)
         self.episodes += int((step.terminated | step.truncated).sum())
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """`descend`, and what a family does between updates. Never waits for the device."""
+        return self.descended(batch)
 
     def learn(self) -> bool:
         length = self.config.length
@@ -162,3 +169,4 @@ class RecurrentAgent(Agent):
         self.rng.bit_generator.state = state["rng"]
         self.agent_steps, self.episodes, self.updates, self.summed = state["counts"]
         self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
+        self.capture.drop()

@@ -15,7 +15,9 @@ class ClippedAdam:
 
     def __init__(self, parameters: Iterable[Tensor], rate: float, eps: float, clip: float, decay: float = 0.0):
         self.parameters, self.clip = list(parameters), clip
-        self.adam = torch.optim.AdamW(self.parameters, lr=rate, eps=eps, weight_decay=decay / rate, fused=True)
+        self.adam = torch.optim.AdamW(
+            self.parameters, lr=rate, eps=eps, weight_decay=decay / rate, fused=True, capturable=True
+        )
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
         """Of this part alone: what the loss passes through on its way stays as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class FilteringPolicy(Policy):
         self.generator = torch.Generator(agent.device).manual_seed(seed)
         self.state = agent.networks.rssm.initial(envs)
         self.action = torch.zeros(envs, agent.size, device=agent.device)
+        self.decided = agent.capture(partial(decide, agent))
 
     def act(self, observation: Observation, first: np.ndarray) -> tuple[np.ndarray, Any]:
         agent = self.agent
@@ -30,18 +32,10 @@ class FilteringPolicy(Policy):
         action = self.action.argmax(-1) if agent.discrete else self.action
         return action.cpu().numpy(), None
 
-    @torch.no_grad()
     def step(self, observation: dict[str, Tensor], first: Tensor) -> None:
         """Take in observations {key: [E, ...]} and decide. Never waits for the device."""
-        agent, networks, envs = self.agent, self.agent.networks, len(first)
-        noise = networks.rssm.latents.noise((envs, 1), self.generator)
-        tokens = networks.encoder(agent.seen(observation, self.generator))[:, None]
-        states, _ = networks.rssm.infer(self.state, tokens, self.action[:, None], first[:, None], noise)
-        self.state = Latent(*(part[:, 0] for part in states))
-        if self.mode == "explore" and agent.prefilling:
-            self.action = agent.random(envs, self.generator)
-        else:
-            self.action = agent.decide(self.state, self.mode, self.generator)
+        mode = None if self.mode == "explore" and self.agent.prefilling else self.mode
+        self.state, self.action = self.decided(self.state, self.action, observation, first, mode, self.generator)
 
     def state_dict(self) -> State:
         return {
@@ -56,3 +50,22 @@ class FilteringPolicy(Policy):
         self.state = Latent(state["deter"].to(device), state["stoch"].to(device))
         self.action = state["action"].to(device)
         self.generator.set_state(state["generator"].cpu())
+
+
+@torch.no_grad()
+def decide(
+    agent: RecurrentAgent,
+    state: Latent,
+    action: Tensor,
+    observation: dict[str, Tensor],
+    first: Tensor,
+    mode: Mode | None,
+    generator: torch.Generator,
+) -> tuple[Latent, Tensor]:
+    """The next states and actions [E, ...] of the last ones and observations {key: [E, ...]}; mode None: at random."""
+    networks, envs = agent.networks, len(first)
+    noise = networks.rssm.latents.noise((envs, 1), generator)
+    tokens = networks.encoder(agent.seen(observation, generator))[:, None]
+    states, _ = networks.rssm.infer(state, tokens, action[:, None], first[:, None], noise)
+    state = Latent(*(part[:, 0] for part in states))
+    return state, agent.random(envs, generator) if mode is None else agent.decide(state, mode, generator)

@@ -78,7 +78,7 @@ def test_returns_and_losses_by_hand(lambda_):
     end = torch.tensor([[False, False], [False, True], [False, False]])
     dreamt = dreams(agent, reward, end)
     scale = ReturnScale(6, "cpu")
-    terms, report = losses(dreamt, agent.networks.controller, scale, cfg)
+    terms, report = losses(dreamt, agent.networks.controller, scale, scale.turn(), cfg)
     v = critic.mean(dreamt.value)
     g, lam = cfg.discount, cfg.lambda_
     expected = torch.zeros(3, 2)
@@ -103,14 +103,14 @@ def test_returns_and_losses_by_hand(lambda_):
 
 def test_the_returns_scale():
     scale = ReturnScale(100, "cpu")
-    assert scale.update(torch.full((10, 10), 7.0)) == 1
-    scale.update(torch.arange(100.0) * 1000)
+    assert scale.update(torch.full((10, 10), 7.0), scale.turn()) == 1
+    scale.update(torch.arange(100.0) * 1000, scale.turn())
     for _ in range(BATCHES - 1):
-        scale.update(torch.arange(100.0))
+        scale.update(torch.arange(100.0), scale.turn())
     assert scale.returns.max() == 99_000  # the batch of large returns is still among the last 501
     other = ReturnScale(100, "cpu")
     other.load_state_dict(scale.state_dict())
-    found = scale.update(torch.arange(100.0))
-    assert found == other.update(torch.arange(100.0))
+    found = scale.update(torch.arange(100.0), scale.turn())
+    assert found == other.update(torch.arange(100.0), other.turn())
     assert scale.returns.max() == 99  # and is forgotten
     assert float(found) == pytest.approx(0.5 * 0.95 * 99, abs=0.6)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from bench.agents.common.capture import Capture
 from bench.agents.common.hostsync import no_host_sync
 from bench.agents.world_models.controller import Controller
 from bench.agents.world_models.dream import Dream, Dreamer
@@ -21,7 +22,7 @@ def dreamer(end: float = -0.8, reward: str = "alive") -> Dreamer:
         net.head.weight *= 3
         net.head.weight[0] = 3 * torch.randn(8, generator=generator(3))
         net.head.bias[0] = end
-    return Dreamer(net, Controller(11, 2), "zh", "box", 0, reward, 1.2)
+    return Dreamer(net, Controller(11, 2), "zh", "box", 0, reward, 1.2, Capture("cpu"))
 
 
 def begun(made: Dreamer, candidates: torch.Tensor | None = None) -> Dream:
@@ -126,7 +127,7 @@ class Still(MDNRNN):
 def test_a_controller_evolves_in_a_dream():
     """One number that the action moves; the nearer to a half, the better."""
     net = Still(1, 1, 2, 1, end=False, reward="linear")
-    made = Dreamer(net, Controller(1, 1), "z", "box", 0, "linear", 1.0)
+    made = Dreamer(net, Controller(1, 1), "z", "box", 0, "linear", 1.0, Capture("cpu"))
     evolution = Evolution(2, 16, 0.1, "separable", 0)
     start = (torch.linspace(-1, 1, 9)[:, None], torch.full((9, 1), -14.0))
     fitness = []
