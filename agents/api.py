@@ -212,8 +212,8 @@ class AgentSpec:
     """What an entry point of group `bench.agents` names. Importing it must not import torch.
 
     cls: "module:Class" of the Agent. configure(task, scale, variant) gives the resolved config, `variant` being a diff
-    {field: value}, dotted for nested fields. variants: named diffs. supports(task, config): None, or the reason why
-    not.
+    {field: value}, dotted for nested fields. variants: named diffs, or another agent's label
+    where that is what the name means. supports(task, config): None, or the reason why not.
     """
 
     name: str
@@ -221,7 +221,7 @@ class AgentSpec:
     cls: str
     configure: Callable[[Task, Scale, Mapping[str, Any]], AgentConfig]
     supports: Callable[[Task, Any], str | None] = _supports_all
-    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any] | str] = field(default_factory=dict)
     cost: Callable[[Task, Any], Cost] | None = None
     source: str = ""  # the paper
 

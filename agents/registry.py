@@ -129,7 +129,8 @@ def load(spec: AgentSpec) -> type[Agent]:
 
 
 def parse(label: str) -> tuple[AgentSpec, str, dict[str, Any]]:
-    """(spec, variant label, diff) of "agent", "agent:variant" or "agent:file.yaml", whose label is the file's stem.
+    """(spec, variant label, diff) of "agent", "agent:variant" or "agent:file.yaml", whose label is the file's stem; of
+    another agent where the variant is only a name for one of its.
 
     UnknownAgent for a wrong name; ConfigError for a file that is no mapping of fields.
     """
@@ -141,7 +142,8 @@ def parse(label: str) -> tuple[AgentSpec, str, dict[str, Any]]:
         return spec, Path(variant).stem, _read(Path(variant))
     if variant not in spec.variants:
         raise UnknownAgent(unknown(f"variant of {name}", variant, spec.variants, f"bench show {name}"))
-    return spec, variant, dict(spec.variants[variant])
+    diff = spec.variants[variant]
+    return parse(diff) if isinstance(diff, str) else (spec, variant, dict(diff))
 
 
 def resolve(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from torch.nn import ELU
+
 from bench.agents.common.gaussian_dreamer.agent import GaussianDreamer
-from bench.agents.common.rssm.representation import InfoNCE, Representation
+from bench.agents.common.representation import InfoNCE, Representation
+from bench.agents.common.rssm.dense import mlp
 from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
 
 
@@ -14,4 +17,5 @@ class ContrastiveDreamer(GaussianDreamer):
         config = self.config
         if config.objective == "none":
             return Representation()
-        return InfoNCE(tokens, features, config.units, config.direction, config.candidates)
+        head = mlp(tokens, config.units, 3, 2 * features, ELU)
+        return InfoNCE(head, config.direction, config.candidates)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-VARIANTS: Mapping[str, Mapping[str, Any]] = {
+VARIANTS: Mapping[str, Mapping[str, Any] | str] = {
     "over_states": {"direction": "over_states"},
     "both": {"direction": "both"},
     "code": {"direction": "over_states", "candidates": "window"},  # as google-research/dreamer has it
+    "v3": "dreamer:infonce",  # the same objective on DreamerV3, whose agent that is
     "norepresentation": {"objective": "none"},  # what InfoNCE adds: the same agent without it
 }

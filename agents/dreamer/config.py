@@ -10,6 +10,7 @@ from bench.agents.api import AgentConfig, Collection
 @dataclass(frozen=True)
 class DreamerConfig(AgentConfig):
     collection: Collection = field(default_factory=lambda: Collection(envs=16))
+    objective: str = "reconstruction"  # what states learn from beside reward and KL: also "infonce", "none"
     generation: str = "v2"  # protocol settings per task: "v2" (arXiv 2301.04104v2) or "nature" (Nature 2025)
 
     units: int = 256  # width d of every hidden layer (12M); the next three follow from it: variants.size

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from bench.agents.common.videos import beside
 from bench.agents.dreamer.rssm import Latent
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ CONTEXT = 5  # pictures seen before the open-loop dream begins
 def open_loop(agent: Dreamer) -> dict[str, np.ndarray]:
     """Videos "reconstruction", every picture seen, and "open_loop", only the first five seen, then the actions alone.
 
-    uint8 [T, 3 H, 6 W, 3] each; empty where the task has no pictures or no episode is long enough yet.
+    uint8 [T, 3 H, 6 W, 3] each; empty where nothing draws pictures or no episode is long enough yet.
     """
     task, length = agent.task, agent.config.length
     steps = min(length, task.episode_steps + 1) if task.episode_steps else length
-    if "image" not in task.observation.spaces or steps <= CONTEXT:
+    decoder = agent.networks.representation.decoder
+    if decoder is None or "image" not in task.observation.spaces or steps <= CONTEXT:
         return {}
     if not agent.replay.windows(steps, within_episodes=True):
         return {}
@@ -46,14 +47,6 @@ def open_loop(agent: Dreamer) -> dict[str, np.ndarray]:
     later = Latent(*(torch.stack(parts, 1) for parts in zip(*dreamt, strict=True)))
     dream = Latent(*(torch.cat([a[:, :CONTEXT], b], 1) for a, b in zip(states, later, strict=True)))
     return {
-        name: _beside(seen["image"], networks.decoder(latents)["image"] * 255)
+        name: beside(seen["image"], decoder(latents)["image"] * 255)
         for name, latents in (("reconstruction", states), ("open_loop", dream))
     }
-
-
-def _beside(reality: Tensor, model: Tensor) -> np.ndarray:
-    """[B, T, H, W, C] twice as uint8 [T, 3 H, B W, 3]."""
-    difference = (model - reality.float()) / 2 + 128
-    rows = torch.cat([reality.float(), model, difference], dim=2)
-    frames = rows.permute(1, 2, 0, 3, 4).flatten(2, 3).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames[..., :3]

@@ -16,6 +16,8 @@ from bench.agents.common.names import unknown
 from bench.agents.dreamer.config import DreamerConfig
 from bench.agents.dreamer.variants import GENERATIONS, IMAGES, SCALES, VARIANTS
 
+OBJECTIVES = ("reconstruction", "infonce", "none")
+
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerConfig:
     generation = merge(DreamerConfig, variant).generation
@@ -27,6 +29,8 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerCo
 def supports(task: Task, config: DreamerConfig) -> str | None:
     if config.generation not in GENERATIONS:
         return unknown("protocol generation of dreamer", config.generation, GENERATIONS)
+    if config.objective not in OBJECTIVES:
+        return unknown("objective of dreamer", config.objective, OBJECTIVES)
     if not task.observation.spaces:
         return f"dreamer learns from observations, and {task.id} has no observation key"
     image = task.observation.spaces.get("image")
@@ -42,6 +46,11 @@ def supports(task: Task, config: DreamerConfig) -> str | None:
         return "dreamer needs a horizon above 1 and a train_ratio above 0"
     if config.deter % config.blocks or 4 * config.depth % config.blocks or config.classes > 256 or config.bins % 2 == 0:
         return "dreamer needs deter and 4 x depth in whole blocks, at most 256 classes and an odd number of bins"
+    if config.objective == "infonce" and config.batch * config.length < 2:
+        return (
+            f"dreamer:infonce tells the right one from other candidates: batch={config.batch} and "
+            f"length={config.length} leave fewer than two"
+        )
     rows = (config.batch + config.collection.envs) * config.length
     if config.replay < rows:
         return (
@@ -59,8 +68,9 @@ def cost(task: Task, config: DreamerConfig) -> Cost:
     head = (deter + flat) * d
     prior, policy, value = deter * d + d * d + d * flat, head + 2 * d * d, head + 2 * d * d + d * config.bins
     numbers = sum(spaces.flatdim(space) for key, space in task.observation.spaces.items() if key != "image")
-    seen = 2 * numbers * d + 4 * d * d + head if numbers else 0
-    parameters = core + 2 * prior + seen + 2 * head + policy + 2 * value
+    dense = numbers * d + 2 * d * d if numbers else 0
+    tokens = d if numbers else 0
+    encoder, decoder = [dense, dense], [dense + head if numbers else 0] * 2  # parameters, and products of a step
     activations = 12 * deter + 20 * d  # numbers kept per replayed step for the gradient
     image = task.observation.spaces.get("image")
     if image is not None and image.shape is not None:
@@ -68,14 +78,21 @@ def cost(task: Task, config: DreamerConfig) -> Cost:
         sizes = [channels, *(config.depth * n for n in (2, 3, 4, 4))]
         areas = [height * width // 4**n for n in range(4)]
         weights = [25 * a * b for a, b in pairwise(sizes)]
-        start = deter * prod((height // 16, width // 16)) * sizes[-1] // config.blocks
-        seen += 2 * sum(weight * area for weight, area in zip(weights, areas, strict=True)) + start
-        parameters += 2 * sum(weights) + start
+        smallest = prod((height // 16, width // 16)) * sizes[-1]
+        tokens += smallest
+        start = deter * smallest // config.blocks
+        convolved = [sum(weights), sum(weight * area for weight, area in zip(weights, areas, strict=True))]
+        encoder = [a + b for a, b in zip(encoder, convolved, strict=True)]
+        decoder = [a + b + start for a, b in zip(decoder, convolved, strict=True)]
         activations += 8 * sum(size * area for size, area in zip(sizes[1:], areas, strict=True))
-    step = core + 2 * prior + seen + 2 * head + value  # of the world model, per replayed step, with gradients
+    contrast = (tokens + 2 * d + 2 * (deter + flat)) * d
+    pairs = 2 * config.batch * config.length * (deter + flat)
+    told = {"reconstruction": decoder, "infonce": [contrast, contrast + pairs], "none": [0, 0]}[config.objective]
+    parameters = core + 2 * prior + encoder[0] + told[0] + 2 * head + policy + 2 * value
+    step = core + 2 * prior + encoder[1] + told[1] + 2 * head + value  # per replayed step, with gradients
     dream = config.imagination * (core + prior + policy + 2 * head + value)  # per replayed step, without
     learnt = config.imagination * (policy + value)  # and with
-    flops = 2 * config.train_ratio * (3 * step + dream + 3 * learnt) + 2 * (core + prior + policy + seen)
+    flops = 2 * config.train_ratio * (3 * step + dream + 3 * learnt) + 2 * (core + prior + policy + encoder[1])
     activations += config.imagination * (2 * (deter + flat) + 16 * d + 4 * config.bins)
     memory = TORCH_PROCESS + 4 * (5 * parameters + config.batch * config.length * activations)
     return Cost(flops, memory, row_bytes(task) + 2 * deter + config.latents, config.replay)

@@ -13,7 +13,8 @@ from bench.agents.common.percentiles import percentiles
 from bench.agents.common.returns import lambda_returns
 from bench.agents.dreamer.actor import Actor, action_size
 from bench.agents.dreamer.config import DreamerConfig
-from bench.agents.dreamer.networks import Continue, Decoder, Encoder, Scalar
+from bench.agents.dreamer.networks import Continue, Encoder, Scalar
+from bench.agents.dreamer.representation import representation
 from bench.agents.dreamer.rssm import RSSM, Latent
 
 
@@ -41,7 +42,7 @@ class Networks(nn.Module):
         super().__init__()
         self.encoder = Encoder(config, task)
         self.rssm = RSSM(config, action_size(task), self.encoder.size)
-        self.decoder = Decoder(config, task)
+        self.representation = representation(config, task, self.encoder.size)
         self.reward = Scalar(config, 1)
         self.going_on = Continue(config)
         self.actor = Actor(config, task)
@@ -109,7 +110,7 @@ def losses(
     prior = rssm.prior(states.deter)
     feature = states.feature
     dyn, rep = kl_losses(posterior, prior, config.free_nats)
-    reconstruction = networks.decoder.losses(networks.decoder(states), batch.observation)
+    told = networks.representation.losses(states, tokens, batch.observation)
     reward = networks.reward.distribution.loss(networks.reward(feature), batch.reward)
     going_on = networks.going_on.loss(networks.going_on(feature), discount * (~batch.terminal).float())
 
@@ -144,7 +145,7 @@ def losses(
     terms = {
         "dyn": config.dyn_scale * dyn.mean(),
         "rep": config.rep_scale * rep.mean(),
-        **{f"reconstruction_{key}": error.mean() for key, error in reconstruction.items()},
+        **told,
         "reward": reward.mean(),
         "continue": going_on.mean(),
         "actor": actor.mean(),

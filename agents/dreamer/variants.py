@@ -27,6 +27,8 @@ VARIANTS: Mapping[str, Diff] = {
     **SIZES,
     "v2": {"generation": "v2"},
     "nature": {"generation": "nature"},
+    "infonce": {"objective": "infonce"},  # contrastive, instead of reconstruction
+    "norepresentation": {"objective": "none"},  # what either adds: the same agent without it
     "unimix": {"actor_unimix": 0.01},  # as both papers have it
 }
 

@@ -22,7 +22,7 @@ class DreamerWorldModel(WorldModel):
         self.predicts = ModelSpec(
             reward=True,
             continuation=True,
-            decodes=tuple(sorted(task.observation.spaces)),
+            decodes=tuple(sorted(task.observation.spaces)) if networks.representation.decoder else (),
             stochastic=True,
             feature_size=config.deter + config.latents * config.classes,
             trained_horizon=config.imagination,
@@ -40,6 +40,7 @@ class DreamerWorldModel(WorldModel):
     def imagine(
         self, state: dict[str, Tensor], action: Tensor, generator: torch.Generator, sample: bool = True
     ) -> Dream:
+        decoder = self.networks.representation.decoder
         rssm, latent = self.networks.rssm, Latent(state["deter"], state["stoch"])
         actions = self._action(action)
         noise = (
@@ -57,7 +58,7 @@ class DreamerWorldModel(WorldModel):
             reward=self.networks.reward.mean(feature),
             continuation=(torch.sigmoid(self.networks.going_on(feature)) / self.discount).clamp(max=1),
             feature=feature,
-            observation=self.networks.decoder.as_observed(self.networks.decoder(dreamt)),
+            observation=decoder.as_observed(decoder(dreamt)) if decoder else {},
             state={"deter": latent.deter, "stoch": latent.stoch},
         )
 

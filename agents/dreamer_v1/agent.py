@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch.nn import ReLU
 
 from bench.agents.common.gaussian_dreamer.agent import GaussianDreamer
+from bench.agents.common.representation import Representation
 from bench.agents.common.rssm.images import Decoder
-from bench.agents.common.rssm.representation import Reconstruction, Representation
+from bench.agents.common.rssm.reconstruction import Reconstruction
 
 
 class DreamerV1(GaussianDreamer):

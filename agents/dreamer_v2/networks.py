@@ -12,7 +12,7 @@ from bench.agents.common.rssm.agent import Networks
 from bench.agents.common.rssm.dense import Scalar
 from bench.agents.common.rssm.images import Decoder, Encoder
 from bench.agents.common.rssm.model import RSSM
-from bench.agents.common.rssm.representation import Reconstruction
+from bench.agents.common.rssm.reconstruction import Reconstruction
 from bench.agents.dreamer_v2.actor import OneHot, TruncatedNormal
 from bench.agents.dreamer_v2.latents import CategoricalLatents
 

@@ -16,7 +16,7 @@ from bench.agents.common.rssm.images import Decoder, Encoder, seen_vectors
 from bench.agents.common.rssm.losses import infer
 from bench.agents.common.rssm.model import RSSM, Latent
 from bench.agents.common.rssm.normal import GaussianLatents
-from bench.agents.common.rssm.representation import Reconstruction
+from bench.agents.common.rssm.reconstruction import Reconstruction
 from bench.agents.planet.config import PlaNetConfig
 
 LEAST = 1e-3  # deviation of the planner's Gaussian: the root of the 1e-6 that is added to its variance

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+
+from bench.agents.common.videos import beside
 
 if TYPE_CHECKING:
     from bench.agents.simulus.agent import Simulus
@@ -18,7 +19,7 @@ STEPS = 20  # pictures at most
 def videos(agent: Simulus) -> dict[str, np.ndarray]:
     """ "reconstruction", every picture by its tokens; "imagined", only the context seen, then the actions alone.
 
-    uint8 [T, 2 H, 6 W, 3] each; empty where the task has no pictures or no episode is long enough yet.
+    uint8 [T, 3 H, 6 W, 3] each; empty where the task has no pictures or no episode is long enough yet.
     """
     tokenizers, context = agent.networks.tokenizers, agent.config.context
     steps = min(STEPS, agent.config.length)
@@ -36,11 +37,7 @@ def videos(agent: Simulus) -> dict[str, np.ndarray]:
     chance = torch.Generator(agent.device).manual_seed(agent.seed)
     dreamt = model.imagine(state, action[:, context - 1 : -1], chance).observation["image"]
     imagined = torch.cat([kept[:, :context], dreamt], dim=1)
-    return {"reconstruction": _beside(real, kept), "imagined": _beside(real, imagined)}
-
-
-def _beside(reality: Tensor, model: Tensor) -> np.ndarray:
-    """[B, T, H, W, C] twice as uint8 [T, 2 H, B W, 3]."""
-    rows = torch.cat([reality.float(), model], dim=2)
-    frames = rows.permute(1, 2, 0, 3, 4).flatten(2, 3).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames[..., :3]
+    return {
+        "reconstruction": beside(real, kept),
+        "imagined": beside(real, imagined),
+    }

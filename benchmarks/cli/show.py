@@ -61,7 +61,10 @@ def _agent(label: str, scale: str, task_id: str) -> None:
     if spec.source:
         print(f"source: {spec.source}")
     if spec.variants:
-        print("variants: " + ", ".join(f"{v} ({json.dumps(dict(d))})" for v, d in spec.variants.items()))
+        print(
+            "variants: "
+            + ", ".join(f"{v} ({d if isinstance(d, str) else json.dumps(dict(d))})" for v, d in spec.variants.items())
+        )
     reason = spec.supports(task, registry.resolve(spec, task, cast(plan.Scale, scale), diff, {}))
     print(f"on {task.id} at scale {scale}" + (f": not supported, {reason}" if reason else ""))
     for field, value in config[scale].items():

@@ -12,6 +12,7 @@ from torch.nn import ELU, ReLU
 from bench.agents.api import Mode
 from bench.agents.common.gaussian_dreamer.config import GaussianDreamerConfig
 from bench.agents.common.gaussian_dreamer.tanh_normal import TanhNormal
+from bench.agents.common.representation import Representation
 from bench.agents.common.rssm.agent import Networks, RecurrentAgent
 from bench.agents.common.rssm.arrival import arrival_returns
 from bench.agents.common.rssm.batch import Batch
@@ -22,7 +23,6 @@ from bench.agents.common.rssm.imagination import imagine
 from bench.agents.common.rssm.losses import Inferred, infer
 from bench.agents.common.rssm.model import RSSM, Latent
 from bench.agents.common.rssm.normal import GaussianLatents, unit_normal_loss
-from bench.agents.common.rssm.representation import Representation
 
 
 class GaussianDreamerNetworks(Networks):

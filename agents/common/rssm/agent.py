@@ -17,6 +17,7 @@ from bench.agents.common.capture import Capture
 from bench.agents.common.categorical import draw as draw_class
 from bench.agents.common.categorical import one_hot
 from bench.agents.common.replay import SequenceReplay
+from bench.agents.common.representation import Representation
 from bench.agents.common.rssm.batch import Batch, draw
 from bench.agents.common.rssm.clipped_adam import ClippedAdam
 from bench.agents.common.rssm.dense import Scalar, initialised
@@ -24,7 +25,6 @@ from bench.agents.common.rssm.images import Encoder, centred
 from bench.agents.common.rssm.media import open_loop
 from bench.agents.common.rssm.model import RSSM, Latent
 from bench.agents.common.rssm.policy import FilteringPolicy
-from bench.agents.common.rssm.representation import Representation
 from bench.agents.common.rssm.world_model import RecurrentWorldModel
 
 

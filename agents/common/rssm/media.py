@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from bench.agents.common.rssm.model import Latent, stacked
+from bench.agents.common.videos import beside
 
 if TYPE_CHECKING:
     from bench.agents.common.rssm.agent import RecurrentAgent
@@ -44,14 +44,6 @@ def open_loop(agent: RecurrentAgent) -> dict[str, np.ndarray]:
     later = stacked(dreamt, 1).feature
     dream = torch.cat([states.feature[:, :CONTEXT], later], dim=1)
     return {
-        name: _beside(observation["image"], decoder.as_observed(decoder(feature))["image"])
+        name: beside(observation["image"], decoder.as_observed(decoder(feature))["image"])
         for name, feature in (("reconstruction", states.feature), ("open_loop", dream))
     }
-
-
-def _beside(reality: Tensor, model: Tensor) -> np.ndarray:
-    """[B, T, H, W, C] twice as uint8 [T, 3 H, B W, 3]."""
-    seen = reality.float()
-    rows = torch.cat([seen, model, (model - seen) / 2 + 128], dim=2)
-    frames = rows.permute(1, 2, 0, 3, 4).flatten(2, 3).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames[..., :3]

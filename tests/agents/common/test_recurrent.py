@@ -7,17 +7,18 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import nn
+from torch.nn import ELU
 
 from bench.agents.common.replay import SequenceReplay
+from bench.agents.common.representation import InfoNCE, infonce, neighbours, normal_scores
 from bench.agents.common.returns import lambda_returns
 from bench.agents.common.rssm.arrival import arrival_returns
 from bench.agents.common.rssm.batch import draw
 from bench.agents.common.rssm.clipped_adam import ClippedAdam
-from bench.agents.common.rssm.dense import initialised
+from bench.agents.common.rssm.dense import initialised, mlp
 from bench.agents.common.rssm.images import Decoder, Encoder
 from bench.agents.common.rssm.model import RSSM
 from bench.agents.common.rssm.normal import GaussianLatents, unit_normal_loss
-from bench.agents.common.rssm.representation import InfoNCE, infonce, neighbours, normal_scores
 from bench.tests.agents.counter import VECTOR, steps
 
 PIXELS = spaces.Dict({"image": spaces.Box(0, 255, (64, 64, 3), np.uint8)})
@@ -157,7 +158,7 @@ def test_a_window_s_candidates_are_those_around_and_each_once():
 
 
 def test_the_contrastive_head_begins_with_deviations_of_one():
-    head = initialised(InfoNCE(5, 7, 8, "over_obs", "all"))
+    head = initialised(InfoNCE(mlp(5, 8, 3, 14, ELU), "over_obs", "all"))
     with torch.no_grad():
         head.head[-1].weight.zero_()
     mean, deviation = head.moments(torch.randn(3, 5))

@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch.nn import ELU
 
+from bench.agents.common.representation import InfoNCE
+from bench.agents.common.rssm.dense import mlp
 from bench.agents.common.rssm.losses import infer
-from bench.agents.common.rssm.representation import InfoNCE
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
 
 DIRECTIONS = ({"direction": "over_states"}, {"direction": "both"}, {"candidates": "window"}, {"objective": "none"})
@@ -69,7 +71,7 @@ def test_infonce_learns_a_batch_by_heart():
 def test_both_directions_are_the_paper_s_and_the_code_s():
     torch.manual_seed(0)
     feature, tokens = torch.randn(2, 3, 7), torch.randn(2, 3, 5)
-    objectives = {name: InfoNCE(5, 7, 8, name, "all") for name in ("over_obs", "over_states")}
+    objectives = {name: InfoNCE(mlp(5, 8, 3, 14, ELU), name, "all") for name in ("over_obs", "over_states")}
     objectives["over_states"].load_state_dict(objectives["over_obs"].state_dict())
     normal = torch.distributions.Normal(*objectives["over_obs"].moments(tokens.flatten(0, 1)))
     scores = normal.log_prob(feature.flatten(0, 1)[:, None]).sum(-1)  # ln q(s_i | o_j)

@@ -32,7 +32,7 @@ def image(size: int, channels: int) -> dict[str, spaces.Space]:
 
 
 WALKER = {"orientations": box(14), "height": box(1), "velocity": box(9)}
-ORDER = ("encoder", "rssm", "decoder", "reward", "going_on", "actor", "value")
+ORDER = ("encoder", "rssm", "representation", "reward", "going_on", "actor", "value")
 
 
 @pytest.mark.parametrize(
@@ -200,20 +200,20 @@ def test_images_and_vectors_come_back_in_their_shapes_and_units():
         seen["vector"] = torch.full((2, 3, 4), 50.0)
         tokens = networks.encoder(seen)
         assert tokens.shape == (2, 3, 16 + 8 * (size // 16) ** 2)
-        decoded = networks.decoder(Latent(torch.randn(2, 3, 64), torch.rand(2, 3, 3, 4)))
+        decoded = networks.representation.decoder(Latent(torch.randn(2, 3, 64), torch.rand(2, 3, 3, 4)))
         assert decoded["image"].shape == seen["image"].shape
-        errors = networks.decoder.losses(decoded, seen)
+        errors = networks.representation.decoder.losses(decoded, seen)
         difference = decoded["image"] - seen["image"] / 255
         assert torch.allclose(errors["image"], difference.square().sum((2, 3, 4)), rtol=1e-5)
         assert torch.allclose(errors["vector"], (decoded["vector"] - math.log(51)).square().sum(-1), rtol=1e-5)
-        observed = networks.decoder.as_observed({**decoded, "vector": torch.tensor([math.log(51)])})
+        observed = networks.representation.decoder.as_observed({**decoded, "vector": torch.tensor([math.log(51)])})
         assert observed["vector"].item() == pytest.approx(50, rel=1e-5)
         assert torch.equal(observed["image"], decoded["image"] * 255)
 
 
 def test_the_images_first_layer_is_laid_out_by_blocks():
     config = merge(SMALL, {"depth": 4})
-    decoder = Networks(config, task(image(64, 3))).decoder
+    decoder = Networks(config, task(image(64, 3))).representation.decoder
     kept: list[torch.Tensor] = []
     decoder.start.register_forward_hook(lambda _, inputs, __: kept.append(inputs[0]))
     with torch.no_grad():

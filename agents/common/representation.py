@@ -4,13 +4,11 @@ gives a loss; the rest of an agent does not know which one it has."""
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import ELU, functional
-
-from bench.agents.common.rssm.dense import mlp
-from bench.agents.common.rssm.images import Decoder
+from torch.nn import functional
 
 LEAST = 0.01  # deviation of the contrastive head
 FIRST = math.log(math.e - 1)  # makes it 1 more at outputs of zero
@@ -20,24 +18,14 @@ WINDOW = (10, 30)  # sequences and steps that the released code shifts states by
 class Representation(nn.Module):
     """The objective of an agent that learns its states from reward alone, and the face of all others."""
 
-    def __init__(self, decoder: Decoder | None = None):
+    def __init__(self, decoder: Any = None):
         super().__init__()
         self.decoder = decoder
 
-    def losses(self, feature: Tensor, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Named 0-d terms to minimise, in nats per state, of features [B, T, F], the encoder's tokens [B, T, K] and
-        what it saw."""
+    def losses(self, state: Any, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Named 0-d terms to minimise, in nats per state, of what the decoder takes of states [B, T], the encoder's
+        tokens [B, T, K] and what it saw."""
         return {}
-
-
-class Reconstruction(Representation):
-    """-ln p(o | s) by a decoder."""
-
-    decoder: Decoder
-
-    def losses(self, feature: Tensor, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
-        errors = self.decoder.losses(self.decoder(feature), seen)
-        return {f"reconstruction_{key}": error.mean() for key, error in errors.items()}
 
 
 class InfoNCE(Representation):
@@ -45,19 +33,20 @@ class InfoNCE(Representation):
 
     direction: "over_obs", the state is fixed and the candidates are observations (the paper's equation); "over_states",
     the observation is fixed (the released code); "both", the mean of the two losses.
+    head: tokens [..., K] -> means and raw deviations [..., 2 F].
     candidates: "all" of the batch, the right one included; "window", those a few sequences and steps away.
     """
 
-    def __init__(self, tokens: int, features: int, units: int, direction: str, candidates: str):
+    def __init__(self, head: nn.Module, direction: str, candidates: str):
         super().__init__()
         self.direction, self.candidates = direction, candidates
-        self.head = mlp(tokens, units, 3, 2 * features, ELU)
+        self.head = head
 
-    def losses(self, feature: Tensor, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+    def losses(self, state: Any, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
         mean, deviation = self.moments(tokens.flatten(0, 1))
-        scores = normal_scores(feature.flatten(0, 1), mean, deviation)
-        batch, length = feature.shape[:2]
-        where = neighbours(batch, length, feature.device) if self.candidates == "window" else None
+        scores = normal_scores(state.flatten(0, 1), mean, deviation)
+        batch, length = state.shape[:2]
+        where = neighbours(batch, length, state.device) if self.candidates == "window" else None
         return {"infonce": infonce(scores, self.direction, where)}
 
     def moments(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
