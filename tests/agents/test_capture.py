@@ -18,7 +18,7 @@ from bench.agents.common.hostsync import HostSync
 from bench.agents.common.tree import copied, difference
 from bench.agents.counter import TASKS, Subject
 from bench.tests.agents.dcmpc.subjects import SMALLEST as DCMPC
-from bench.tests.agents.dreamer.test_update import SHORT
+from bench.tests.agents.dreamer.test_update import SMALL
 from bench.tests.agents.recording import Recorder
 from bench.tests.agents.recurrent import SMALLEST as RECURRENT
 from bench.tests.agents.simulus.subjects import SMALLEST as SIMULUS
@@ -32,7 +32,7 @@ RECURRENTS = {"descend", "decide", "imagine"}
 FAMILIES: dict[str, tuple[dict[str, Any], set[str]]] = {  # sizes, and the functions that are captured
     "tdmpc2": ({**TDMPC2, "steps_per_update": 3}, {"update", "plan", "imagine"}),
     "dcmpc": ({**DCMPC, "steps_per_update": 2}, {"descend", "plan", "imagine"}),
-    "dreamer": ({**SHORT, "length": 4, "train_ratio": 4.0, "imagination": 3}, RECURRENTS),
+    "dreamer": ({**SMALL, "length": 4, "train_ratio": 4.0, "imagination": 3}, RECURRENTS),
     "simulus": ({**SIMPLE, "controller_updates": 6}, {*MODULES, "descend_controller"}),
     "simulus on image-discrete": ({**SIMPLE, "tokenizer_updates": 3}, {*MODULES, "descend_tokenizer"}),
     "world_models": ({**DREAM, "v_batch": 4, "v_epochs": 2, "m_updates": 8}, {*RECURRENTS, "step"}),
