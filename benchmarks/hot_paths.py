@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +276,28 @@ def dreaming() -> Iterator[Result]:
 
         yield compare("world_models: the same, one by one", 1 / 8, whole.step, naive, turns=2)
         rate = products.flops / compare("", 1, products.replay, products.replay).ours
+        once = compare("", 1, whole.step, products.replay).ours
         print(f"world_models: {products.flops / 1e9:.2f} GFLOP a dreamt step, its products at {rate / 1e9:.0f} GFLOP/s")
+        print(f"world_models: 1000 such steps take {1000 * once:.1f} s")
+
+
+def contrasting() -> Result:
+    """An update of the contrastive Dreamer on 64x64 images against DreamerV1's, which draws them; one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    task = Task("any", observed({"image": (64, 64, 3)}), spaces.Box(-1, 1, (6,), np.float32), 2, 50, False)
+    rng, no = np.random.default_rng(0), np.zeros(1, bool)
+    updates: list[Callable[[], Any]] = []
+    for name in ("contrastive_dreamer", "dreamer_v1"):
+        spec, sizes = agents.get(name), {"hidden": 200, "units": 200, "depth": 16, "batch": 10, "length": 20}
+        agent: Any = agents.load(spec)(agents.resolve(spec, task, "paper", sizes, {}), task, 0, "cpu")
+        for number in range(50):
+            seen = {"image": rng.integers(256, size=(1, 64, 64, 3), dtype=np.uint8)}
+            action, first, end = rng.uniform(-1, 1, (1, 6)).astype(np.float32), no | (number == 0), no | (number == 49)
+            agent.observe(Step(seen, action, np.zeros(1, np.float32), seen, first, no, end, np.zeros(1, int), None))
+        updates.append(partial(agent.update, agent.batch()))
+    return compare("contrastive_dreamer: one update on images", 1.0, *updates, turns=5)
 
 
 def main() -> None:
@@ -284,7 +306,7 @@ def main() -> None:
     memory = max(grown, replay.nbytes)
     with tempfile.TemporaryDirectory() as folder:
         results = [sampling(replay), collecting(), logging(Path(folder)), saving(Path(folder)), *planning()]
-        results += [*predicting(), *dreaming()]
+        results += [*predicting(), *dreaming(), contrasting()]
     print(f"{'':<44}{'ours':>12}{'naive':>12}{'ratio':>8}{'limit':>8}")
     for r in results:
         print(f"{r.path:<44}{1e3 * r.ours:>9.4f} ms{1e3 * r.naive:>9.4f} ms{r.ratio:>8.2f}{r.limit:>8.2f}")

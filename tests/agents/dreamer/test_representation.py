@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 
 from bench.agents import registry
@@ -28,12 +27,11 @@ def test_the_encoder_learns_by_infonce_besides_kl_and_the_heads():
     assert encoder_gradient("infonce", **quiet).any()
 
 
-@pytest.mark.parametrize("task_id", ["counter/vector-box", "counter/image-discrete"])
-def test_it_has_no_decoder_and_learns_to_tell_observations_apart(task_id):
-    agent = built(task_id, played=40, objective="infonce", warmup=1, learning_rate=4e-3)
+def test_it_has_no_decoder_and_learns_to_tell_pictures_apart():
+    agent = built("counter/image-discrete", played=40, objective="infonce", warmup=1, learning_rate=4e-3)
     batch, found = agent.batch(window(agent)), []
     agent.metrics()
-    for _ in range(12):
+    for _ in range(8):
         with no_host_sync():
             agent.update(batch)
         found.append(agent.metrics()["loss_infonce"])
