@@ -27,8 +27,8 @@ def test_the_encoder_learns_by_infonce_besides_kl_and_the_heads():
     assert encoder_gradient("infonce", **quiet).any()
 
 
-def test_it_has_no_decoder_and_learns_to_tell_pictures_apart():
-    agent = built("counter/image-discrete", played=40, objective="infonce", warmup=1, learning_rate=4e-3)
+def test_it_has_no_decoder_and_learns_to_tell_observations_apart():
+    agent = built(played=40, objective="infonce", warmup=1, learning_rate=4e-3)
     batch, found = agent.batch(window(agent)), []
     agent.metrics()
     for _ in range(8):
