@@ -67,7 +67,7 @@ SCALES: Mapping[str, Diff] = {
         "replay": 100_000,
         "prefill": 500,
         "pretrain": 50,
-        "train_every": 3,
+        "train_every": 4,
         "model_rate": 2e-3,
         "actor_rate": 3e-4,
         "value_rate": 5e-4,
