@@ -35,6 +35,7 @@ class PooledRacingEnv(TaskEnv):
         except ImportError as error:
             raise MissingExtra(f"the envpool back end cannot be used ({error}): {_INSTALL}") from error
         self._make = envpool.make_gymnasium
+        self._pool: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.envs.base import TaskEnv
 
-HOLD = 4  # frames that a decision is held; gymnasium's game need not draw those between
+HOLD = 8  # frames that a decision is held; gymnasium's game need not draw those between
 
 
 class Driver(NamedTuple):
