@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_LIBRARIES = ("numpy", "torch", "gymnasium", "ale-py", "dm-control", "mujoco", "box2d", "omegaconf")
+_LIBRARIES = ("numpy", "torch", "gymnasium", "ale-py", "dm-control", "mujoco", "box2d", "envpool", "omegaconf")
 
 
 def _git(*args: str) -> str | None:

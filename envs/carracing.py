@@ -37,6 +37,20 @@ def missing() -> str | None:
     return f"CarRacing needs {' and '.join(lacking)}: pip install 'gymnasium[box2d]' pillow" if lacking else None
 
 
+def controls(action: np.ndarray) -> np.ndarray:
+    """What the game takes, float64 [3], for an action in [-1, 1]^3."""
+    steer, gas, brake = np.clip(np.asarray(action, np.float64), -1, 1)
+    return np.array((steer, (gas + 1) / 2, (brake + 1) / 2))
+
+
+def road(picture: np.ndarray) -> dict[str, np.ndarray]:
+    """The observation of a picture uint8 [96, 96, 3] of the game."""
+    from PIL import Image
+
+    shown = Image.fromarray(picture[:ROWS]).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+    return {"image": np.array(shown)}
+
+
 class RacingEnv(TaskEnv):
     """One drive. The physical world is made anew at every reset: an old one keeps traces of the last drive."""
 
@@ -47,7 +61,6 @@ class RacingEnv(TaskEnv):
     def __init__(self) -> None:
         import Box2D
         from gymnasium.envs.box2d.car_racing import CarRacing
-        from PIL import Image
 
         outer = self
 
@@ -55,7 +68,7 @@ class RacingEnv(TaskEnv):
             def _render(self, mode: str) -> Any:
                 return None if outer.blind else super()._render(mode)
 
-        self._image, self._world = Image, Box2D.b2World
+        self._world = Box2D.b2World
         self._env = Racing()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
@@ -67,16 +80,14 @@ class RacingEnv(TaskEnv):
         return self._observe(picture), {}
 
     def step(self, action: np.ndarray) -> Transition:
-        steer, gas, brake = np.clip(np.asarray(action, np.float64), -1, 1)
-        picture, reward, terminated, _, _ = self._env.step(np.array((steer, (gas + 1) / 2, (brake + 1) / 2)))
+        picture, reward, terminated, _, _ = self._env.step(controls(action))
         self._steps += 1
         return self._observe(picture), reward, terminated, not terminated and self._steps == STEPS, {}
 
     def _observe(self, picture: np.ndarray | None) -> dict[str, np.ndarray]:
         if picture is None:
             return {"image": np.zeros((SIZE, SIZE, 3), np.uint8)}
-        road = self._image.fromarray(picture[:ROWS])
-        return {"image": np.array(road.resize((SIZE, SIZE), self._image.Resampling.BILINEAR))}
+        return road(picture)
 
     def frame(self) -> np.ndarray:
         return self._env._render("state_pixels")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,21 @@ import numpy as np
 from gymnasium import spaces
 
 from bench.agents.api import Collection, Task
-from bench.envs import any_gym, atari, carracing, dmc, takecover, toy_pixels, toys
+from bench.envs import any_gym, atari, carracing, carracing_pool, dmc, takecover, toy_pixels, toys
 from bench.envs.base import TaskEnv, UnknownTask, observed
 
 _SHIPPED = Path(__file__).with_name("spaces.json")  # tests/envs/test_registry.py compares it with the simulators
 _ALIASES = {"atari/james_bond": "atari/jamesbond"}
 _DOMAINS = {"cup": "ball_in_cup"}  # short names of the control suite in papers
 _GYM = "gym:"
+
+
+@dataclass(frozen=True)
+class _Backend:
+    """Another simulator of the same protocol, for training only."""
+
+    make: Callable[[], TaskEnv]
+    missing: Callable[[], str | None]
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class _Family:
     make: Callable[[str, Collection | None], TaskEnv]
     missing: Callable[[str], str | None]
     options: frozenset[str] = frozenset()  # of Collection, that it implements
+    backends: Mapping[str, _Backend] = field(default_factory=dict)  # beside "gymnasium"
 
 
 _TOYS: dict[str, type[TaskEnv]] = {
@@ -57,7 +66,10 @@ _FAMILIES = {
         lambda _: dmc.missing(vision=True),
     ),
     "carracing": _Family(
-        lambda _: carracing.protocol(), lambda *_: carracing.RacingEnv(), lambda _: carracing.missing()
+        lambda _: carracing.protocol(),
+        lambda *_: carracing.RacingEnv(),
+        lambda _: carracing.missing(),
+        backends={"envpool": _Backend(carracing_pool.PooledRacingEnv, carracing_pool.missing)},
     ),
     "takecover": _Family(
         lambda _: takecover.protocol(), lambda *_: takecover.CoverEnv(), lambda _: takecover.missing()
@@ -175,13 +187,16 @@ def missing(task_id: str, collection: Collection | None = None) -> str | None:
     """Why the task cannot be played here under these training options, in a sentence with the line that installs what
     it needs; None where it can."""
     family, name = _find(task_id)
-    reason = _refused(task_id, family, collection or Collection())
-    return reason or family.missing(name)
+    collection = collection or Collection()
+    reason = _refused(task_id, family, collection) or family.missing(name)
+    if reason is None and (backend := family.backends.get(collection.backend)):
+        reason = backend.missing()
+    return reason
 
 
 def _refused(task_id: str, family: _Family, collection: Collection) -> str | None:
-    if collection.backend != "gymnasium":
-        return f"{task_id} has no {collection.backend!r} back end yet: use collection.backend=gymnasium"
+    if collection.backend not in ("gymnasium", *family.backends):
+        return f"{task_id} has no {collection.backend!r} back end: use collection.backend=gymnasium"
     default = Collection()
     for option in fields(Collection):
         if option.name in ("envs", "backend") or getattr(collection, option.name) == getattr(default, option.name):
@@ -198,4 +213,6 @@ def make(task_id: str, collection: Collection | None = None) -> TaskEnv:
     reason = _refused(task_id, family, collection or Collection())
     if reason:
         raise ValueError(reason)
+    if collection and (backend := family.backends.get(collection.backend)):
+        return backend.make()
     return family.make(name, collection)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from bench.agents import registry as agents
+from bench.agents.api import Collection
 from bench.benchmarks.collector import Collector
+from bench.envs import carracing_pool
 from bench.envs import registry as envs
 from bench.envs.vector import VectorTask
 
@@ -80,3 +82,31 @@ def test_an_episode_that_comes_out_differently_is_closed_as_stopped(collector):
     assert [row[4] for row in rows[ended:]] == ["stopped"]
     np.testing.assert_array_equal(fresh.current()[0]["vector"][:2], made.current()[0]["vector"][:2])
     assert fresh.current()[1][2]
+
+
+@pytest.mark.skipif(
+    carracing_pool.missing() is not None, reason=f"resume with EnvPool not checked: {carracing_pool.missing()}"
+)
+def test_open_episodes_of_envpool_are_played_again_to_where_they_stood():
+    spec, task = agents.get("random"), envs.task("carracing/v3")
+    agent = agents.load(spec)(spec.configure(task, "tiny", {}), task, 0, "cpu")
+
+    def made() -> Collector:
+        cars = [envs.make(task.id, Collection(backend="envpool")) for _ in range(2)]
+        return Collector(VectorTask(cars), agent, lambda *row: None)
+
+    one, other, policy = made(), made(), agent.policy(2, 1, "explore")
+    one.start()
+
+    def drive(step: int, *collectors: Collector) -> list[np.ndarray]:
+        action, extras = policy.act(*one.current())
+        seen = [collector.step(action, extras).next_observation["image"] for collector in collectors]
+        for collector in collectors:
+            collector.cut(np.array([step == 15, False]))
+        return seen
+
+    for step in range(40):
+        drive(step, one)
+    assert other.load_state_dict(one.state_dict()) == 0
+    for step in range(20):
+        np.testing.assert_array_equal(*drive(step, one, other))

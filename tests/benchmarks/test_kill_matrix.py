@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from bench.envs import carracing_pool
 from bench.results.schema import Budget
 
 # Three inside the write of a checkpoint, two between observe and learn; passes count from each start.
@@ -46,6 +47,7 @@ _STAGES = _MODELS + tuple(
 # episodes are 2,400
 _DREAMS = _MODELS + tuple(f"world_models.{name}" for name in ("generations=8", "gap_rollouts=12", "collection.envs=1"))
 _ROAD = (*_STAGES, "world_models.data_steps=50", "world_models.patience=20")
+_POOL = "world_models.collection.backend=envpool"
 CASES = {
     "decqn-toy": ("decqn", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, ()),
     "decqn-control": ("decqn", "dmc-state/cartpole_swingup", Budget(4_000, 2_000, 1, 1), 130, ()),
@@ -69,11 +71,16 @@ CASES = {
     "world_models-toy": ("world_models", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _STAGES),
     "world_models-dream": ("world_models", "toy/reach", Budget(3_000, 1_000, 3, 4), 130, _DREAMS),
     "world_models-road": ("world_models", "carracing/v3", Budget(2_000, 1_000, 1, 1), 130, _ROAD),
+    "world_models-pool": ("world_models", "carracing/v3", Budget(2_000, 1_000, 1, 1), 130, (*_ROAD, _POOL)),
 }
+needs_pool = pytest.mark.skipif(
+    carracing_pool.missing() is not None, reason=f"resume with EnvPool not checked: {carracing_pool.missing()}"
+)
+NAMES = [pytest.param(case, marks=needs_pool) if case.endswith("-pool") else case for case in CASES]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", NAMES)
 def test_ten_kills_give_the_events_of_an_undisturbed_run(plan_run, case):
     agent, task, budget, ticks, sets = CASES[case]
     reference = plan_run(agent, task, budget, sets=sets)
@@ -93,7 +100,7 @@ IN_EACH_STAGE = ("loop.observed:100", "loop.unit:9", "loop.unit:40", "loop.obser
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["world_models-toy", "world_models-road"])
+@pytest.mark.parametrize("case", ["world_models-toy", "world_models-road", NAMES[-1]])
 def test_a_kill_in_each_stage_gives_the_events_of_an_undisturbed_run(plan_run, case):
     agent, task, budget, _, sets = CASES[case]
     reference = plan_run(agent, task, budget, sets=sets)
@@ -107,7 +114,7 @@ def test_a_kill_in_each_stage_gives_the_events_of_an_undisturbed_run(plan_run, c
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", NAMES)
 def test_twice_as_long_and_without_evaluations(plan_run, case):
     agent, task, budget, ticks, sets = CASES[case]
     every = budget.every

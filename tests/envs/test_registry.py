@@ -105,7 +105,7 @@ def test_a_wrong_name_gets_the_nearest_ones(name, says):
 
 
 def test_unsupported_training_options_are_refused_with_a_reason():
-    assert "'envpool' back end" in str(missing("carracing/v3", Collection(backend="envpool")))
+    assert "'envpool' back end" in str(missing("atari/pong", Collection(backend="envpool")))
     assert "life_loss_ends" in str(missing("toy/reach", Collection(life_loss_ends=True)))
     assert missing("atari/pong", Collection(life_loss_ends=True, max_frames=20_000)) is None
     with pytest.raises(ValueError, match="envpool"):
