@@ -297,7 +297,8 @@ def contrasting() -> Result:
             action, first, end = rng.uniform(-1, 1, (1, 6)).astype(np.float32), no | (number == 0), no | (number == 49)
             agent.observe(Step(seen, action, np.zeros(1, np.float32), seen, first, no, end, np.zeros(1, int), None))
         updates.append(partial(agent.update, agent.batch()))
-    return compare("contrastive_dreamer: one update on images", 1.0, *updates, turns=5)
+    contrasts, draws = updates
+    return compare("contrastive_dreamer: one update on images", 1.0, contrasts, draws, turns=5)
 
 
 def main() -> None:
