@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -42,6 +44,23 @@ class Result(NamedTuple):
 
 class Violation(AssertionError):
     """The agent breaks a promise of agents.api; the message says which."""
+
+
+@dataclass
+class Case:
+    """An agent's configuration on a task."""
+
+    spec: AgentSpec
+    config: AgentConfig
+    task: Task
+
+    def subject(self) -> Subject:
+        return Subject(self.spec, self.config, self.task)
+
+    @cached_property
+    def played(self) -> Subject:
+        """One agent after STEPS, for all checks that only look at it."""
+        return self.subject().play(STEPS)
 
 
 def require(condition: bool | np.bool_, message: str) -> None:
@@ -83,9 +102,10 @@ def _on(spec: AgentSpec, task: Task, diff: Mapping[str, Any]) -> Iterator[Result
     if reason is not None:
         yield Result(f"{task.id}: supported", True, f"not: {reason}", time.perf_counter() - begin)
         return
+    case = Case(spec, config, task)
     for check in CHECKS:
         title = check.__name__.removeprefix("_").replace("_", " ")
-        yield _try(f"{task.id}: {title}", lambda check=check: check(spec, config, task))  # type: ignore[misc]
+        yield _try(f"{task.id}: {title}", lambda check=check: check(case))  # type: ignore[misc]
 
 
 def _try(name: str, check: Callable[[], Any]) -> Result:
@@ -115,31 +135,32 @@ def _child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def _config_is_frozen_json_and_knows_no_budget(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    require(isinstance(config, AgentConfig), f"configure() gives a {type(config).__name__}, not an AgentConfig")
-    require(type(config).__dataclass_params__.frozen, "its configuration is not frozen")  # type: ignore[attr-defined]
-    json.dumps(as_dict(config), allow_nan=False)
-    for field in dataclasses.fields(config):
+def _config_is_frozen_json_and_knows_no_budget(case: Case) -> None:
+    kind = type(case.config)
+    require(issubclass(kind, AgentConfig), f"configure() gives a {kind.__name__}, not an AgentConfig")
+    require(kind.__dataclass_params__.frozen, "its configuration is not frozen")  # type: ignore[attr-defined]
+    json.dumps(as_dict(case.config), allow_nan=False)
+    for field in dataclasses.fields(case.config):
         require(
             field.name not in ("budget", "frames", "total_steps", "total_frames"),
             f"field {field.name!r} depends on the budget",
         )
     for scale in get_args(Scale):
-        json.dumps(as_dict(spec.configure(task, scale, {})), allow_nan=False)
-    for name, diff in spec.variants.items():
+        json.dumps(as_dict(case.spec.configure(case.task, scale, {})), allow_nan=False)
+    for name, diff in case.spec.variants.items():
         if not isinstance(diff, str):
-            registry.resolve(spec, task, "tiny", diff, {})
+            registry.resolve(case.spec, case.task, "tiny", diff, {})
         require(":" not in name and "," not in name, f"variant {name!r} cannot be typed on the command line")
 
 
-def _actions_fit_the_space(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    subject = Subject(spec, config, task).play(3)
+def _actions_fit_the_space(case: Case) -> None:
+    subject = case.subject().play(3)
     for mode in get_args(Mode):
         for envs in (1, 3):
-            policy, counter = subject.agent.policy(envs, 5, mode), Counter(task, envs)
+            policy, counter = subject.agent.policy(envs, 5, mode), Counter(case.task, envs)
             for _ in range(2 * max(LENGTHS)):
                 action, extras = policy.act(counter.observe(), counter.at == 0)
-                _fits(action, task, envs, f"act() in mode {mode!r} with {envs} environments")
+                _fits(action, case.task, envs, f"act() in mode {mode!r} with {envs} environments")
                 counter.step(action, extras)
 
 
@@ -155,26 +176,26 @@ def _fits(action: Any, task: Task, envs: int, where: str) -> None:
     require(inside, f"{where} leaves the action space")
 
 
-def _the_forecast_has_its_costs(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    for value in spec.cost(task, config) if spec.cost else ():
+def _the_forecast_has_its_costs(case: Case) -> None:
+    for value in case.spec.cost(case.task, case.config) if case.spec.cost else ():
         require(math.isfinite(value) and value >= 0, f"cost() gives {value!r}")
 
 
-def _rows_that_are_first_start_afresh(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
+def _rows_that_are_first_start_afresh(case: Case) -> None:
     """Two policies of one seed see different episodes, then the same first observation."""
-    agent = Subject(spec, config, task).play(3).agent
+    agent = case.subject().play(3).agent
     actions = []
     for earlier in (0, 2 * len(LENGTHS)):
-        policy, counter = agent.policy(2, 9, "explore"), Counter(task, 2)
+        policy, counter = agent.policy(2, 9, "explore"), Counter(case.task, 2)
         counter.episode += earlier
         for _ in range(min(LENGTHS) - 1):
             counter.step(*policy.act(counter.observe(), counter.at == 0))
-        actions.append(policy.act(Counter(task, 2).observe(), np.ones(2, bool))[0])
+        actions.append(policy.act(Counter(case.task, 2).observe(), np.ones(2, bool))[0])
     require(np.array_equal(actions[0], actions[1]), "act() with `first` set depends on the episode before")
 
 
-def _observe_leaves_its_step_alone(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    subject = Subject(spec, config, task)
+def _observe_leaves_its_step_alone(case: Case) -> None:
+    subject = case.subject()
     counter, kept = subject.counter, []
     for _ in range(2 * max(LENGTHS)):
         action, extras = subject.policy.act(counter.observe(), counter.at == 0)
@@ -204,11 +225,11 @@ def _copy(step: Step) -> list[Any]:
     ]
 
 
-def _replay_is_aligned(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
+def _replay_is_aligned(case: Case) -> None:
     """Of agents that keep a SequenceReplay; others hold the promise by their learning."""
     from bench.agents.common.replay import SequenceReplay
 
-    subject = Subject(spec, config, task)
+    subject = case.subject()
     if not isinstance(subject.agent.replay, SequenceReplay):
         return
     counter = subject.counter
@@ -239,8 +260,8 @@ def _replay_is_aligned(spec: AgentSpec, config: AgentConfig, task: Task) -> None
     require(sum(place.values()) == sum(len(steps) for steps in seen.values()), "the replay does not hold every step")
 
 
-def _learn_stops_and_then_changes_nothing(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    agent = Subject(spec, config, task).play(3).agent
+def _learn_stops_and_then_changes_nothing(case: Case) -> None:
+    agent = case.subject().play(3).agent
     for _ in range(100_000):
         if not agent.learn():
             break
@@ -251,9 +272,8 @@ def _learn_stops_and_then_changes_nothing(spec: AgentSpec, config: AgentConfig, 
     require(not (where := difference(before, agent.state_dict())), f"learn() owed nothing and changed {where}")
 
 
-def _the_same_seed_does_the_same(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    one, other = (Subject(spec, config, task).play(STEPS) for _ in range(2))
-    _same(one, other, "two agents of one seed", STEPS)
+def _the_same_seed_does_the_same(case: Case) -> None:
+    _same(case.played, case.subject().play(STEPS), "two agents of one seed", STEPS)
 
 
 def _same(one: Subject, other: Subject, what: str, steps: int) -> None:
@@ -265,31 +285,31 @@ def _same(one: Subject, other: Subject, what: str, steps: int) -> None:
     require(not (where := difference(one.state(), other.state())), f"{what} differ in {where}")
 
 
-def _evaluation_disturbs_nothing(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    disturbed = Subject(spec, config, task)
+def _evaluation_disturbs_nothing(case: Case) -> None:
+    disturbed = case.subject()
 
     def evaluate(step: int) -> None:
         if step % 40 != 20:
             return
-        policy, counter = disturbed.agent.policy(2, 77, "evaluate"), Counter(task, 2)
+        policy, counter = disturbed.agent.policy(2, 77, "evaluate"), Counter(case.task, 2)
         for _ in range(max(LENGTHS)):
             counter.step(*policy.act(counter.observe(), counter.at == 0))
         disturbed.agent.media()
         disturbed.agent.progress()
 
     disturbed.play(STEPS, evaluate)
-    _same(Subject(spec, config, task).play(STEPS), disturbed, "training with and without evaluation", STEPS)
+    _same(case.played, disturbed, "training with and without evaluation", STEPS)
 
 
-def _resumed_equals_uninterrupted(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    whole, after = Subject(spec, config, task).play(STEPS), STEPS // 3
-    killed = Subject(spec, config, task).play(STEPS - after)
+def _resumed_equals_uninterrupted(case: Case) -> None:
+    whole, after = case.played, STEPS // 3
+    killed = case.subject().play(STEPS - after)
     with tempfile.TemporaryDirectory() as folder:
         replay = killed.agent.replay
         manifest = None if replay is None else json.loads(json.dumps(replay.flush(Path(folder))))
         state, place = copied(killed.state()), (killed.counter.at, killed.counter.episode)
         killed.play(5)  # what happens after a checkpoint is not in it
-        resumed = Subject(spec, config, task)
+        resumed = case.subject()
         if resumed.agent.replay is not None and manifest is not None:
             resumed.agent.replay.prune(Path(folder), [manifest])
             resumed.agent.replay.restore(Path(folder), manifest)
@@ -301,8 +321,8 @@ def _resumed_equals_uninterrupted(spec: AgentSpec, config: AgentConfig, task: Ta
     require(whole.agent.updates == resumed.agent.updates, "`updates` is not part of the state")
 
 
-def _metrics_are_finite_and_states_read_only(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    subject = Subject(spec, config, task).play(STEPS)
+def _metrics_are_finite_and_states_read_only(case: Case) -> None:
+    subject = case.played
     before = copied(subject.state())
     subject.state()
     require(not (where := difference(before, subject.state())), f"calling state_dict() changes {where}")
@@ -310,8 +330,8 @@ def _metrics_are_finite_and_states_read_only(spec: AgentSpec, config: AgentConfi
         require(isinstance(value, float) and math.isfinite(value), f"metric {name!r} is {value!r}, not a finite float")
 
 
-def _media_are_videos(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    subject = Subject(spec, config, task).play(STEPS)
+def _media_are_videos(case: Case) -> None:
+    subject = case.played
     before = copied(subject.agent.state_dict())
     for name, video in subject.agent.media().items():
         fits = isinstance(video, np.ndarray) and video.dtype == np.uint8 and video.ndim == 4 and video.shape[-1] == 3
@@ -321,19 +341,19 @@ def _media_are_videos(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
     require(bool(stage) and (fraction is None or 0 <= fraction <= 1), f"progress() gives {stage!r}, {fraction!r}")
 
 
-def _its_world_model_goes_on_where_it_stopped(spec: AgentSpec, config: AgentConfig, task: Task) -> None:
-    model = Subject(spec, config, task).play(STEPS).agent.world_model
+def _its_world_model_goes_on_where_it_stopped(case: Case) -> None:
+    model = case.played.agent.world_model
     if model is None:
         return
     import torch
 
     context, horizon, batch = 4, 5, 3
-    counter, observations, actions, first = Counter(task, batch), [], [], []
+    counter, observations, actions, first = Counter(case.task, batch), [], [], []
     rng = np.random.default_rng(0)
     for _ in range(context + horizon):
         first.append(counter.at == 0)
         observations.append(counter.observe())
-        actions.append(_draw(task, rng, batch))
+        actions.append(_draw(case.task, rng, batch))
         counter.step(actions[-1], None)
     seen = {key: torch.from_numpy(np.stack([o[key] for o in observations[:context]], 1)) for key in observations[0]}
     action = torch.from_numpy(np.stack(actions, 1))

@@ -317,8 +317,7 @@ class Trainer:
             replay.prune(self.folder.path / "replay", survivors)
         self.folder.record.counters, self.folder.record.score = self._counters(), self._score
         self.folder.save()
-        now = time.time()
-        self._last_checkpoint = now
+        now = self._last_checkpoint = time.time()
         self._checkpoint_wait = max(CHECKPOINT_LEAST, (now - start) / CHECKPOINT_SHARE)
         self.folder.telemetry("checkpoint", tick=self._tick, seconds=round(now - start, 4), bytes=size)
 
