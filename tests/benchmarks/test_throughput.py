@@ -83,11 +83,11 @@ def test_graphs_are_measured_or_it_says_that_there_are_none(measured, monkeypatc
     monkeypatch.setattr(Capture, "__init__", capturing)
     decqn = identity("decqn", tmp_path, "decqn.warmup=20", "decqn.batch=8", "decqn.hidden=[8]")
     backends.append(Recorder())
-    rows = measured(decqn, 0.3)
+    rows = measured(decqn, 2.0)
     assert set(backends[-1].replays) == {"descend", "greedy"}
     assert all(rows[name] > 0 for name in ("update", "act", "FLOPs", "FLOPs of act", "learning"))
     backends.append(Recorder())
-    assert measured(decqn, 0.3, eager=True)["update"] > 0
+    assert measured(decqn, 0.6, eager=True)["update"] > 0
     assert not backends[-1].replays
     backends.append(Recorder())
     monkeypatch.setattr(backends[-1], "capture", lambda *_: (_ for _ in ()).throw(RuntimeError("an old driver")))
@@ -95,7 +95,7 @@ def test_graphs_are_measured_or_it_says_that_there_are_none(measured, monkeypatc
         pytest.warns(UserWarning, match="goes on eagerly"),
         pytest.raises(RuntimeError, match="measure with --eager: .*an old driver"),
     ):
-        measured(decqn, 0.3)
+        measured(decqn, 0.6)
 
 
 def test_eager_rows_of_a_gpu_stand_beside_the_captured_ones(monkeypatch, tmp_path):

@@ -78,12 +78,12 @@ def test_the_losses_are_these_sums(horizon, rho):
         code = net.code.encode(batch.reward[t])
         z = net.dynamics(both)
         sums[0] += rho**t * ((z - seen[t]) ** 2).mean().item()
-        sums[1] += rho**t * float(functional.cross_entropy(net.reward(both), code))
+        sums[1] += rho**t * functional.cross_entropy(net.reward(both), code).item()
         for member in range(3):
             logits = net.critics(both)[member]
-            sums[2] += rho**t * float(functional.cross_entropy(logits, net.code.encode(target[t]))) / 3
+            sums[2] += rho**t * functional.cross_entropy(logits, net.code.encode(target[t])).item() / 3
         logit = net.termination(z)[:, 0]
-        cut += float(functional.binary_cross_entropy_with_logits(logit, batch.terminated[t])) / horizon
+        cut += functional.binary_cross_entropy_with_logits(logit, batch.terminated[t]).item() / horizon
     found = agent.updater.losses(batch, generator(1))[1]
     assert [float(loss) for loss in found] == pytest.approx([*(s / horizon for s in sums), cut], rel=1e-4)
 
