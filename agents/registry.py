@@ -128,13 +128,19 @@ def load(spec: AgentSpec) -> type[Agent]:
     return cls
 
 
+def canonical(label: str) -> str:
+    """The label itself, or another agent's that its variant is only a name for. UnknownAgent or BrokenAgent."""
+    name, _, variant = label.partition(":")
+    other = get(name).variants.get(variant)
+    return other if isinstance(other, str) else label
+
+
 def parse(label: str) -> tuple[AgentSpec, str, dict[str, Any]]:
-    """(spec, variant label, diff) of "agent", "agent:variant" or "agent:file.yaml", whose label is the file's stem; of
-    another agent where the variant is only a name for one of its.
+    """(spec, variant label, diff) of "agent", "agent:variant" or "agent:file.yaml", whose label is the file's stem.
 
     UnknownAgent for a wrong name; ConfigError for a file that is no mapping of fields.
     """
-    name, _, variant = label.partition(":")
+    name, _, variant = canonical(label).partition(":")
     spec = get(name)
     if not variant:
         return spec, "", {}
@@ -143,7 +149,8 @@ def parse(label: str) -> tuple[AgentSpec, str, dict[str, Any]]:
     if variant not in spec.variants:
         raise UnknownAgent(unknown(f"variant of {name}", variant, spec.variants, f"bench show {name}"))
     diff = spec.variants[variant]
-    return parse(diff) if isinstance(diff, str) else (spec, variant, dict(diff))
+    assert not isinstance(diff, str), f"{label} is a name for {diff}, itself a name for another"
+    return spec, variant, dict(diff)
 
 
 def resolve(

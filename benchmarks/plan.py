@@ -78,7 +78,7 @@ def make(request: Request) -> Plan:
     suite = _suite(request)
     tasks = _tasks(request, suite)
     seeds = parse_seeds(request.seeds)
-    labels = _words("--agents", request.agents)
+    labels = _labels(request)
     overrides = _overrides(request.sets, labels)
     devices = parse_devices(request.device)
     _check_store(request.root)
@@ -192,6 +192,13 @@ def _suite(request: Request) -> Suite:
         raise RequestError(str(error)) from error
     budget = Budget(frames, max(frames // 10, 1), 10, 20)
     return Suite("custom", "", "", "", tasks, dict.fromkeys(get_args(Scale), budget))
+
+
+def _labels(request: Request) -> list[str]:
+    try:
+        return list(dict.fromkeys(map(agents.canonical, _words("--agents", request.agents))))
+    except (agents.UnknownAgent, agents.BrokenAgent) as error:
+        raise RequestError(str(error)) from error
 
 
 def _tasks(request: Request, suite: Suite) -> list[str]:

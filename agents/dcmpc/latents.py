@@ -5,6 +5,8 @@ All latents are flat, [..., D]; in codes of d slots D = b * d, channel first.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
@@ -13,7 +15,7 @@ from bench.agents.dcmpc.config import DCMPCConfig
 from bench.agents.dcmpc.fsq import FSQ
 
 
-class Latents(nn.Module):
+class Latents(nn.Module, ABC):
     """`encoded` makes a latent of D raw numbers. The dynamics puts out `outputs` numbers, of which `after` makes the
     next latent and `loss` the distance to the one that was seen."""
 
@@ -22,14 +24,14 @@ class Latents(nn.Module):
     outputs: int
     stochastic = False
 
-    def encoded(self, raw: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def encoded(self, raw: Tensor) -> Tensor: ...
 
-    def after(self, output: Tensor, how: str, generator: Generator) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def after(self, output: Tensor, how: str, generator: Generator) -> Tensor: ...
 
-    def loss(self, output: Tensor, after: Tensor, seen: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def loss(self, output: Tensor, after: Tensor, seen: Tensor) -> Tensor: ...
 
 
 class Numbers(Latents):

@@ -5,6 +5,7 @@ Names and shapes follow the article's figure: four convolutions and four transpo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ class Loss(NamedTuple):
     kl: Tensor
 
 
-class VAE(nn.Module):
+class VAE(nn.Module, ABC):
     """`encoder` and `decoder` are made by the subclasses; between them lie z and its two heads."""
 
     mu: nn.Linear
@@ -48,13 +49,13 @@ class VAE(nn.Module):
     encoder: nn.Module
     decoder: nn.Module
 
+    @abstractmethod
     def inputs(self, observation: Observation) -> Tensor:
         """What the encoder is given and the decoder should give, [N, ...]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def observed(self, decoded: Tensor) -> dict[str, Tensor]:
         """Decoded inputs [N, ...] in the observation's own form."""
-        raise NotImplementedError
 
     def encode(self, observation: Observation) -> Code:
         return self._code(self.inputs(observation))

@@ -7,6 +7,7 @@ import torch
 from bench.agents import registry
 from bench.agents.common.hostsync import no_host_sync
 from bench.agents.dreamer.update import losses
+from bench.benchmarks import plan
 from bench.tests.agents.dreamer.test_update import TASKS, built, refused, window
 
 
@@ -45,6 +46,12 @@ def test_it_has_no_decoder_and_learns_to_tell_observations_apart():
 def test_the_name_the_lineage_knows_it_by():
     spec, variant, diff = registry.parse("contrastive_dreamer:v3")
     assert (spec.name, variant, diff) == ("dreamer", "infonce", {"objective": "infonce"})
+
+
+def test_both_names_plan_one_run(tmp_path):
+    both = "contrastive_dreamer:v3,dreamer:infonce"
+    made = plan.make(plan.Request(both, "toy", "reach", "1", "tiny", root=tmp_path, device="cpu"))
+    assert [run.identity.label for run in made.runs] == ["dreamer:infonce"]
 
 
 def test_what_it_cannot_do_is_refused():
