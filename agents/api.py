@@ -201,6 +201,7 @@ class Cost(NamedTuple):
     memory: int  # bytes of the process without its replay
     replay: int = 0  # bytes per stored agent step, in memory and on disk
     capacity: int = 0  # agent steps that the replay holds at most
+    mapped: bool = False  # the replay is read from the disk, not held in memory
 
 
 def _supports_all(task: Task, config: Any) -> str | None:

@@ -12,7 +12,7 @@ training rewrites (latents, priorities) are declared as `Dense` and written back
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +39,7 @@ class Dense:
 class Sequences(NamedTuple):
     """B windows of L consecutive rows of one environment each. Every array has leading axes [B, L]."""
 
-    observation: Observation
+    observation: dict[str, Any]  # arrays; of a DeviceReplay, wide ones are tensors
     action: np.ndarray  # float32 [B, L, A] or int64: chosen on seeing `observation`; zero where `last`
     reward: np.ndarray  # float32: what followed the action; zero where `last`
     first: np.ndarray  # bool: the observation came from a reset
@@ -49,7 +49,7 @@ class Sequences(NamedTuple):
     )  # bool: the environment ended the episode after this row's action; where `last`, had ended it
     truncated: np.ndarray  # bool: a time limit or a cut, likewise
     episode: np.ndarray  # int64: the episode's number
-    dense: dict[str, np.ndarray]
+    dense: dict[str, Any]  # likewise
     ids: np.ndarray  # int64 [B, L, 2]: (environment, row)
 
 
@@ -153,9 +153,7 @@ class SequenceReplay(Replay):
 
     def gather(self, ids: np.ndarray, length: int) -> Sequences:
         """The windows of `length` rows that open at `ids` [B, 2]. KeyError where rows are gone or still to come."""
-        out = {name: np.empty((len(ids), length), dtype) for name, dtype in self._layout.items()}
-        for window, (env, start) in enumerate(ids.tolist()):
-            self._streams[env].copy(start, length, out, window)
+        out = self._columns(ids, length)
         row = out["row"]
         plain = {name: np.ascontiguousarray(row[name]) for name in row.dtype.names or ()}
         rows = ids[:, None, 1] + np.arange(length)
@@ -169,9 +167,20 @@ class SequenceReplay(Replay):
             },
         )
 
-    def write(self, name: str, ids: np.ndarray, values: np.ndarray) -> None:
-        """Rewrite the dense column `name` at `ids` [..., 2] with `values` [..., *shape]; dropped rows are skipped."""
-        flat, values = ids.reshape(-1, 2), values.reshape(-1, *self.dense[name].shape)
+    def _columns(self, ids: np.ndarray, length: int) -> dict[str, Any]:
+        """Every column of the layout, [B, L, ...], of those windows."""
+        return self._copied(self._layout, ids, length)
+
+    def _copied(self, names: Iterable[str], ids: np.ndarray, length: int) -> dict[str, np.ndarray]:
+        out = {name: np.empty((len(ids), length), self._layout[name]) for name in names}
+        for window, (env, start) in enumerate(ids.tolist()):
+            self._streams[env].copy(start, length, out, window)
+        return out
+
+    def write(self, name: str, ids: np.ndarray, values: Any) -> None:
+        """Rewrite the dense column `name` at `ids` [..., 2] with the array or tensor `values` [..., *shape]; dropped
+        rows are skipped, and of ids that come twice the last one counts."""
+        flat, values = ids.reshape(-1, 2), np.asarray(values).reshape(-1, *self.dense[name].shape)
         for env, stream in enumerate(self._streams):
             mine = (flat[:, 0] == env) & (flat[:, 1] >= stream.tail)
             index, offset = np.divmod(flat[mine, 1] - stream.tail, stream.size)
@@ -271,8 +280,8 @@ class _Stream:
         while done < length:
             index, offset = divmod(start + done - self.tail, self.size)
             part = min(length - done, self.size - offset)
-            for name, array in self.chunks[index].items():
-                out[name][window, done : done + part] = array[offset : offset + part]
+            for name, array in out.items():
+                array[window, done : done + part] = self.chunks[index][name][offset : offset + part]
             done += part
 
     def _pieces(self) -> Iterator[tuple[int, dict[str, np.ndarray], int]]:

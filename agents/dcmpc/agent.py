@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Observation, Policy, State, Step, Task
 from bench.agents.common.capture import Capture
+from bench.agents.common.device_replay import sequence_replay
 from bench.agents.common.nstep import n_step
 from bench.agents.common.planner import Plan, Search, search, shifted
 from bench.agents.common.replay import SequenceReplay
+from bench.agents.common.transfer import tensors
 from bench.agents.dcmpc.config import DCMPCConfig
 from bench.agents.dcmpc.networks import Networks
 from bench.agents.dcmpc.update import Slices, Transitions, Updater
@@ -26,7 +29,7 @@ class DCMPC(Agent):
 
     def __init__(self, config: DCMPCConfig, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)
-        self.replay = SequenceReplay(task, config.replay, config.collection.envs)
+        self.replay = sequence_replay(task, config.replay, config.collection.envs, device)
         self.rng = np.random.default_rng(seed)  # draws the batches
         self.generator = Generator(device).manual_seed(seed)  # all other chance in updates
         with torch.random.fork_rng(devices=[]):  # the weights follow from the seed alone
@@ -109,8 +112,8 @@ class DCMPC(Agent):
             ),
         )
 
-    def tensors(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
-        return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
+    def tensors(self, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+        return tensors(arrays, self.device)
 
     @torch.inference_mode()
     def plan(self, observation: dict[str, Tensor], warm: Tensor, noise: Tensor | float, generator: Generator) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from torch.nn import functional
 from bench.agents.api import Agent, Diverged, Mode, Observation, Policy, State, Step, Task
 from bench.agents.common.bins import Bins
 from bench.agents.common.capture import Capture
+from bench.agents.common.device_replay import sequence_replay
 from bench.agents.common.exploration import epsilon, greedy_or_random
 from bench.agents.common.nstep import n_step
 from bench.agents.common.replay import SequenceReplay
+from bench.agents.common.transfer import tensors
 from bench.agents.decqn.config import DecQNConfig
 from bench.agents.decqn.networks import ValueNetwork
 
@@ -25,7 +28,7 @@ class DecQN(Agent):
 
     def __init__(self, config: DecQNConfig, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)
-        self.replay = SequenceReplay(task, config.replay, config.collection.envs)
+        self.replay = sequence_replay(task, config.replay, config.collection.envs, device)
         self.bins = Bins(task.action, config.bins)
         self.rng = np.random.default_rng(seed)  # draws the batches
         with torch.random.fork_rng(
@@ -73,8 +76,8 @@ class DecQN(Agent):
             **self.tensors({"reward": target.reward, "discount": target.discount, "valid": target.valid}),
         }
 
-    def tensors(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
-        return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
+    def tensors(self, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+        return tensors(arrays, self.device)
 
     def update(self, batch: dict[str, Any]) -> None:
         """One optimiser step on n-step double Q-learning's Huber loss. Never waits for the device."""

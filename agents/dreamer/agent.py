@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,8 +15,10 @@ from torch import Tensor
 from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
 from bench.agents.common.capture import Capture
 from bench.agents.common.categorical import one_hot
+from bench.agents.common.device_replay import sequence_replay
 from bench.agents.common.laprop import LaProp
 from bench.agents.common.replay import Dense, SequenceReplay, Sequences
+from bench.agents.common.transfer import tensors
 from bench.agents.dreamer.config import DreamerConfig
 from bench.agents.dreamer.fresh import Fresh
 from bench.agents.dreamer.media import open_loop
@@ -37,7 +40,7 @@ class Dreamer(Agent):
     def __init__(self, config: DreamerConfig, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)
         self.precision = "float32" if device == "cpu" else "bfloat16"
-        self.replay = SequenceReplay(task, config.replay, config.collection.envs, latents(config))
+        self.replay = sequence_replay(task, config.replay, config.collection.envs, device, latents(config))
         self.fresh = Fresh(self.replay, config.length)
         self.rng = np.random.default_rng(seed)  # draws the batches
         with torch.random.fork_rng(devices=[]):  # the weights follow from the seed alone
@@ -134,15 +137,15 @@ class Dreamer(Agent):
             return one_hot(action, int(self.task.action.n))
         return action.float()
 
-    def stored(self, state: Latent) -> dict[str, np.ndarray]:
+    def stored(self, state: Latent) -> dict[str, Tensor]:
         """States as replay keeps them: columns as `latents` declares them."""
         return {
-            "deter": state.deter.bfloat16().view(torch.int16).cpu().numpy(),
-            "stoch": state.stoch.argmax(-1).to(torch.uint8).cpu().numpy(),
+            "deter": state.deter.bfloat16().view(torch.int16),
+            "stoch": state.stoch.argmax(-1).to(torch.uint8),
         }
 
-    def tensors(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
-        return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
+    def tensors(self, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+        return tensors(arrays, self.device)
 
     def metrics(self) -> dict[str, float]:
         if not self.summed:

@@ -28,7 +28,7 @@ class DreamerPolicy(Policy):
         agent = self.agent
         self.step(agent.tensors(observation), torch.from_numpy(first).to(agent.device))
         action = self.action.argmax(-1) if agent.networks.actor.discrete else self.action.clamp(-1, 1)
-        return action.cpu().numpy(), agent.stored(self.state)
+        return action.cpu().numpy(), {name: part.cpu().numpy() for name, part in agent.stored(self.state).items()}
 
     def step(self, observation: dict[str, Tensor], first: Tensor) -> None:
         """Take in observations {key: [E, ...]} and decide. Never waits for the device."""

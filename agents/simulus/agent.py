@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Mode, Policy, State, Step, Task
 from bench.agents.common.capture import Capture
+from bench.agents.common.device_replay import sequence_replay
 from bench.agents.common.replay import SequenceReplay, Sequences
+from bench.agents.common.transfer import tensors
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.frames import FrameTokens
 from bench.agents.simulus.imagination import Contexts
@@ -29,7 +34,7 @@ class Simulus(Agent):
 
     def __init__(self, config: SimulusConfig, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)
-        self.replay = SequenceReplay(task, config.replay)
+        self.replay = sequence_replay(task, config.replay, 1, device)
         self.priorities = Priorities()
         self.rng = np.random.default_rng(seed)  # draws the batches
         self.generator = Generator(device).manual_seed(seed)  # all other chance in updates
@@ -155,8 +160,8 @@ class Simulus(Agent):
         assert self.networks.tokenizers.image is not None
         return self.networks.tokenizers.image.tokens(self.tensors({"image": images})["image"])
 
-    def tensors(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
-        return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
+    def tensors(self, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+        return tensors(arrays, self.device)
 
     def progress(self) -> tuple[str, float | None]:
         unit = self.schedule.due(self.agent_steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Observation, Policy, State, Step, Task
 from bench.agents.common.capture import Capture
+from bench.agents.common.device_replay import sequence_replay
 from bench.agents.common.planner import Plan, Search, search, shifted
 from bench.agents.common.replay import SequenceReplay
+from bench.agents.common.transfer import tensors
 from bench.agents.tdmpc2.config import TDMPC2Config, discount, seeding
 from bench.agents.tdmpc2.networks import Networks
 from bench.agents.tdmpc2.update import METRICS, Batch, Updater
@@ -25,7 +28,7 @@ class TDMPC2(Agent):
 
     def __init__(self, config: TDMPC2Config, task: Task, seed: int, device: str):
         super().__init__(config, task, seed, device)
-        self.replay = SequenceReplay(task, config.replay, config.collection.envs)
+        self.replay = sequence_replay(task, config.replay, config.collection.envs, device)
         self.rng = np.random.default_rng(seed)  # draws the batches
         self.generator = Generator(device).manual_seed(seed)  # all other chance in updates
         with torch.random.fork_rng(devices=[]):  # the weights follow from the seed alone
@@ -87,8 +90,8 @@ class TDMPC2(Agent):
             *(rows[key].transpose(0, 1).float() for key in ("action", "reward", "terminated")),
         )
 
-    def tensors(self, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
-        return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
+    def tensors(self, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+        return tensors(arrays, self.device)
 
     @torch.inference_mode()
     def plan(self, observation: dict[str, Tensor], warm: Tensor, generator: Generator) -> Plan:

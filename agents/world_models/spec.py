@@ -124,7 +124,8 @@ def cost(task: Task, config: WorldModelsConfig) -> Cost:
     covariance = 8 * 3 * (4 * (config.latent + 2 * config.hidden)) ** 2 if config.covariance == "full" else 0
     memory = TORCH_PROCESS + covariance + (1_000_000_000 if image else 0)
     rows = config.data_episodes * config.data_steps
-    return Cost(2 * (there + step + (owed + dreamt) / steps), memory, row_bytes(task) + 4 * config.latent, rows)
+    flops = 2 * (there + step + (owed + dreamt) / steps)
+    return Cost(flops, memory, row_bytes(task) + 4 * config.latent, rows, mapped=True)
 
 
 spec = AgentSpec(

@@ -16,6 +16,7 @@ from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
 from bench.agents.common.capture import Capture
 from bench.agents.common.categorical import draw as draw_class
 from bench.agents.common.categorical import one_hot
+from bench.agents.common.device_replay import sequence_replay
 from bench.agents.common.replay import SequenceReplay
 from bench.agents.common.representation import Representation
 from bench.agents.common.rssm.batch import Batch, draw
@@ -26,6 +27,7 @@ from bench.agents.common.rssm.media import open_loop
 from bench.agents.common.rssm.model import RSSM, Latent
 from bench.agents.common.rssm.policy import FilteringPolicy
 from bench.agents.common.rssm.world_model import RecurrentWorldModel
+from bench.agents.common.transfer import tensors
 
 
 class Networks(nn.Module):
@@ -53,7 +55,7 @@ class RecurrentAgent(Agent):
         super().__init__(config, task, seed, device)
         self.discrete = isinstance(task.action, spaces.Discrete)
         self.size = int(task.action.n) if isinstance(task.action, spaces.Discrete) else spaces.flatdim(task.action)
-        self.replay = SequenceReplay(task, config.replay, config.collection.envs)
+        self.replay = sequence_replay(task, config.replay, config.collection.envs, device)
         self.rng = np.random.default_rng(seed)  # draws the batches
         self.generator = Generator(device).manual_seed(seed)  # all other chance in updates
         with torch.random.fork_rng(devices=[]):  # the weights follow from the seed alone
@@ -136,8 +138,8 @@ class RecurrentAgent(Agent):
             return one_hot(draw_class(uniform, torch.rand(envs, generator=generator, device=self.device)), self.size)
         return 2 * torch.rand(envs, self.size, generator=generator, device=self.device) - 1
 
-    def tensors(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-        return {key: torch.from_numpy(np.ascontiguousarray(value)).to(self.device) for key, value in arrays.items()}
+    def tensors(self, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+        return tensors(arrays, self.device)
 
     def metrics(self) -> dict[str, float]:
         if not self.summed:
