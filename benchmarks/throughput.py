@@ -8,14 +8,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
 
-from bench.benchmarks import provenance
+from bench.benchmarks import mps, provenance
 from bench.benchmarks.errors import RequestError
 from bench.benchmarks.measuring import Row
 from bench.results import table
@@ -38,29 +38,44 @@ def parse_packed(text: str) -> list[int]:
 def measure(
     identity: Identity, device: str, seconds: float, packed: Sequence[int] = (), eager: bool = False
 ) -> list[Row]:
-    """Rows of one run alone, then of so many at once, and for comparison of one timed as they are. eager: without CUDA
-    graphs. RuntimeError where a process failed, with what it said."""
+    """Rows of one run alone, then of so many at once, and for comparison of one timed as they are; on a GPU once more
+    through MPS. eager: without CUDA graphs. RuntimeError where a process failed, with what it said."""
     (rows,) = _together(identity, device, seconds, 1, packed=False, eager=eager)
     if flops := next((row.value for row in rows if row.quantity == "learning"), None):
         rate = matrix_rate(device)
         rows += [Row("matrix product", rate, "FLOP/s"), Row("fraction of matrix product", flops / rate, "")]
     for count in [1, *packed] if packed else []:
         rows += _summed(_together(identity, device, seconds, count, packed=True, eager=eager))
+    if packed and device != "cpu":
+        with mps.daemon() as client:
+            if client is None:
+                rows.append(Row("packed with MPS: not available", 0.0, ""))
+            for count in packed if client else []:
+                runs = _together(identity, device, seconds, count, packed=True, eager=eager, client=client)
+                rows += _summed(runs, " with MPS")
     return rows
 
 
 def _together(
-    identity: Identity, device: str, seconds: float, count: int, packed: bool, eager: bool
+    identity: Identity,
+    device: str,
+    seconds: float,
+    count: int,
+    packed: bool,
+    eager: bool,
+    client: Mapping[str, str] | None = None,
 ) -> list[list[Row]]:
-    """The rows of every process, all of which start their clocks at the same moment."""
+    """The rows of every process, all of which start their clocks at the same moment. client: more for their
+    environment."""
     asked = {
         "identity": asdict(identity), "device": device, "seconds": seconds, "packed": packed, "eager": eager,
     }  # fmt: skip
     request = json.dumps(asked) + "\n"
     command = [sys.executable, "-m", "bench.benchmarks.measuring"]
-    pipe = subprocess.PIPE
+    pipe, environment = subprocess.PIPE, {**os.environ, **(client or {})}
     processes = [
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1) for _ in range(count)
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1, env=environment)
+        for _ in range(count)
     ]
     try:
         for word in (request, "go\n"):
@@ -87,13 +102,13 @@ def _read(process: subprocess.Popen[str], begin: str) -> str:
     raise RuntimeError(f"the process that measures ended: {said[-1] if said else 'it said nothing'}")
 
 
-def _summed(runs: list[list[Row]]) -> list[Row]:
+def _summed(runs: list[list[Row]], how: str = "") -> list[Row]:
     """Of every quantity that all packed runs have their mean and their sum."""
     rows = []
     for place in [row for row in runs[0] if row.quantity.partition(":")[0] in PACKED]:
         found = [row.value for rows in runs for row in rows if row.quantity == place.quantity]
         if len(found) == len(runs):
-            name = f"{place.quantity}, {len(runs)} packed"
+            name = f"{place.quantity}, {len(runs)} packed{how}"
             rows.append(Row(f"{name}, each", float(np.mean(found)), place.unit))
             rows.append(Row(f"{name}, together", sum(found), place.unit))
     return rows

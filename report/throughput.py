@@ -26,7 +26,8 @@ COLUMNS = {  # quantity -> what heads its column
     "fraction of matrix product": "of the matrix rate",
 }
 DRAWN = ("end to end", "act", "update", "imagination")
-_PACKED = re.compile(r"(.+), (\d+) packed, (each|together)")
+_PACKED = re.compile(r"(.+), (\d+) packed( with MPS|), (each|together)")
+_NO_MPS = "packed with MPS: not available"
 _STAGE = re.compile(r"(update|FLOPs|end to end): (.+)")
 
 
@@ -37,8 +38,8 @@ def tables(rows: Sequence[Measured]) -> list[Grid]:
     for row in rows:
         value = float(row["value"])
         if found := _PACKED.fullmatch(row["quantity"]):
-            quantity, count, kind = found.groups()
-            packed.setdefault((_key(row), f"{int(count):>3}"), {})[f"{quantity}, {kind}"] = value
+            quantity, count, how, kind = found.groups()
+            packed.setdefault((_key(row), f"{int(count):>3}{how}"), {})[f"{quantity}, {kind}"] = value
             continue
         stage = _STAGE.fullmatch(row["quantity"])
         name, quantity = (stage[2], stage[1]) if stage else ("", row["quantity"])
@@ -48,9 +49,9 @@ def tables(rows: Sequence[Measured]) -> list[Grid]:
     grids = [_grid(title, "stage", alone, COLUMNS, notes)]
     if packed:
         names = list(dict.fromkeys(name for values in packed.values() for name in values))
-        grids.append(
-            _grid("throughput, packed runs, by the clock", "at once", packed, dict(zip(names, names, strict=True)))
-        )
+        without = tuple(f"{row['agent']}: {_NO_MPS}" for row in rows if row["quantity"] == _NO_MPS)
+        columns = dict(zip(names, names, strict=True))
+        grids.append(_grid("throughput, packed runs, by the clock", "at once", packed, columns, without))
     return grids
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
 from bench.agents.common.capture import Capture
-from bench.benchmarks import forecast, measuring, plan, provenance, throughput
+from bench.benchmarks import forecast, measuring, mps, plan, provenance, throughput
 from bench.benchmarks.errors import RequestError
 from bench.benchmarks.measuring import Row
 from bench.benchmarks.provenance import device_kind
@@ -142,6 +143,37 @@ def test_a_plan_forecasts_from_saved_rows(monkeypatch, tmp_path, more, seconds, 
         assert need.hours * 3600 == pytest.approx(seconds + acting)
 
 
+@pytest.mark.parametrize(
+    ("daemon", "available", "asked"),
+    [
+        ('echo "$1" $(cat) >> {log}', True, ["-d", "get_server_list", "quit"]),
+        ('echo "$1" $(cat) >> {log}; exit 1', False, ["-d", "quit"]),
+        ('[ "$1" = -d ] && exec sleep 60; echo "$1" $(cat) >> {log}', False, ["quit"]),
+    ],
+    ids=["starts", "fails", "hangs"],
+)
+def test_the_daemon_of_mps_is_asked_for_and_ended(monkeypatch, tmp_path, daemon, available, asked):
+    """The driver's own is not on machines without a GPU: a script stands for it."""
+    log, control = tmp_path / "log", tmp_path / mps.CONTROL
+    control.write_text(f"#!/bin/sh\n{daemon.format(log=log)}\n")
+    control.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with mps.daemon(seconds=1.0) as client:
+        assert (client is not None) == available
+        assert all(Path(path).is_dir() for path in (client or {}).values())
+    assert log.read_text().split() == asked
+    assert not any(Path(path).exists() for path in (client or {}).values())
+
+
+def test_without_mps_its_row_says_so(monkeypatch, tmp_path):
+    found = [[Row("act", 5.0, "/s")]]
+    monkeypatch.setattr(throughput, "_together", lambda *_, **__: found)
+    monkeypatch.setattr(throughput, "matrix_rate", lambda device: 1.0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    rows = throughput.measure(identity("linear_q", tmp_path), "cuda:0", 0.1, [2])
+    assert rows[-1].quantity == "packed with MPS: not available"
+
+
 def test_packed_as_typed():
     assert throughput.parse_packed(" 2,4") == [2, 4]
     assert throughput.parse_packed("") == []
@@ -160,11 +192,16 @@ def test_the_table_and_the_figure_hold_what_was_measured():
         "unit": "",
     }
     values = {"update: V": 3, "update: M": 7, "act": 50, "act, 2 packed, each": 20, "act, 2 packed, together": 40}
+    values |= {"act, 2 packed with MPS, each": 25, "packed with MPS: not available": 0}
     rows = [{**key, "quantity": name, "value": str(value)} for name, value in values.items()]
     alone, packed = tables(rows)
     lines = [dict(zip(alone.head, row, strict=True)) for row in alone.rows]
     assert {line["stage"]: line["updates/s"].value for line in lines} == {"": None, "V": 3, "M": 7}
     assert lines[0]["act, decisions/s"].value == 50
     assert alone.notes == ("a: idle machine",)
-    assert [getattr(cell, "value", cell) for cell in packed.rows[0][4:]] == ["2", 20, 40]
+    assert [[getattr(cell, "value", cell) for cell in row[4:]] for row in packed.rows] == [
+        ["2", 20, 40],
+        ["2 with MPS", 25, None],
+    ]
+    assert packed.notes == ("a: packed with MPS: not available",)
     assert "a toy/reach tiny act 50/s" in panel(rows).alt
