@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bench.report import bootstrap, costs, efficiency, look, panels, snapshot, statistics, tables
-from bench.report.look import FAINT, INK, MARKERS, MUTED, PALETTE, QUOTED, Edge, Look, Panel, Series, tick
+from bench.report.look import FAINT, INK, MARKERS, MUTED, PALETTE, QUOTED, Edge, Look, Panel, Series, short, tick
 from bench.report.snapshot import Aggregate, Entrant, View
 from bench.results.schema import Suite
 
@@ -53,7 +53,7 @@ def _aggregate(view: View, metric: str, several: Sequence[Aggregate], looks: Loo
             marker = MARKERS[style.marker] if style else "|"
             axes.plot([value], [place], color=colour, marker=marker, ms=6, mew=1.6 if not style else 0, gid=gid)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_yticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), [short(name) for name in names])
         for label, one, name in zip(axes.get_yticklabels(), several, names, strict=True):
             label.set_gid(QUOTED if one.quoted else looks[name].gid)
             label.set_color(MUTED if one.quoted else INK)
@@ -65,7 +65,7 @@ def _aggregate(view: View, metric: str, several: Sequence[Aggregate], looks: Loo
 
     values = [tables.text(one.estimates.get(metric)) for one in several]
     alt = f"{metric}: " + "; ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
-    left = 0.2 + 0.072 * max(map(len, names))
+    left = 0.2 + 0.072 * max(len(short(name)) for name in names)
     title = f"{metric} (lower is better)" if metric == "optimality gap" else metric
     return Panel(title, onto, alt, size=(4.4, 0.75 + 0.23 * max(3, len(names))), left=left)
 
@@ -127,7 +127,7 @@ def improvement(view: View, looks: Looks) -> list[Panel]:
         axes.set_xlabel("a run of the row beats one of the column\n* the 95 % interval leaves out 0.5", fontsize=8.5)
         numbered = [str(n + 1) for n in range(size)]
         axes.set_xticks(range(size), numbered)
-        axes.set_yticks(range(size), [f"{name}  {n}" for name, n in zip(names, numbered, strict=True)])
+        axes.set_yticks(range(size), [f"{short(name)}  {n}" for name, n in zip(names, numbered, strict=True)])
         axes.tick_params(length=0, colors=INK)
         axes.grid(False)
         axes.spines[:].set_visible(False)
@@ -137,7 +137,7 @@ def improvement(view: View, looks: Looks) -> list[Panel]:
     alt = "Probability of improvement: " + "; ".join(
         f"{names[x]} over {names[y]} {tables.text(estimate)}" for (x, y), estimate in cells.items()
     )
-    left = 0.3 + 0.07 * max(map(len, names))
+    left = 0.3 + 0.07 * max(len(short(name)) for name in names)
     size = 4.4, 1.0 + 0.25 * max(4, len(names))
     return [Panel("probability of improvement", onto, alt, size=size, left=left, below=0.62)]
 

@@ -123,7 +123,7 @@ class Panel:
         """
         width, height = figure.get_size_inches()
         edges = [edge for edge in self.edges if named or not edge.quoted]
-        right = 0.3 + 0.057 * max(len(_short(edge.label)) for edge in edges) if edges else 0.15
+        right = 0.3 + 0.057 * max(len(short(edge.label)) for edge in edges) if edges else 0.15
         wide, high = size[0] - self.left - right, size[1] - self.below - above
         axes = figure.add_axes(((x + self.left) / width, (y + self.below) / height, wide / width, high / height))
         self.draw(axes)
@@ -225,8 +225,9 @@ def with_markers(axes: Axes, x: np.ndarray, y: np.ndarray, look: Look) -> None:
     axes.plot(x, y, **look.line(lw=1.7, marker=MARKERS[look.marker], ms=4, markevery=every, zorder=4))
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= 25 else label[:24] + "…"
+def short(label: str) -> str:
+    """At most 25 characters, of which the last ones tell variants apart."""
+    return label if len(label) <= 25 else f"{label[:12]}…{label[-12:]}"
 
 
 def _name_at_edge(axes: Axes, edges: Sequence[Edge], tall: float) -> None:
@@ -240,7 +241,7 @@ def _name_at_edge(axes: Axes, edges: Sequence[Edge], tall: float) -> None:
     for edge, place in zip(ordered, places, strict=True):
         gid = QUOTED if edge.quoted else None
         axes.plot((1.005, 1.04), (edge.value, place), color=MUTED, lw=0.5, transform=beside, clip_on=False, gid=gid)
-        text = axes.text(1.05, place, _short(edge.label), transform=beside, va="center", fontsize=7.8, color=MUTED)
+        text = axes.text(1.05, place, short(edge.label), transform=beside, va="center", fontsize=7.8, color=MUTED)
         text.set_gid(gid)
     axes.set_ylim(low, high)
 

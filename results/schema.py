@@ -49,8 +49,9 @@ class Identity:
 
     @property
     def folder(self) -> str:
-        """Path inside the store."""
-        return f"{self.task}/{self.label.replace('/', '_')}/s{self.seed}-{self.digest}"
+        """Path inside the store; of a label longer than a file's name may be, the beginning."""
+        name = self.label.replace("/", "_").encode()[:200].decode(errors="ignore")
+        return f"{self.task}/{name}/s{self.seed}-{self.digest}"
 
 
 @dataclass(frozen=True)

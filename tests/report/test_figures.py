@@ -37,6 +37,19 @@ def test_every_figure_is_a_file_of_its_kind_and_the_same_again(two: View, root: 
         assert made[0].startswith(start)
 
 
+def test_names_of_any_length_leave_room_for_the_axes(write, root: Path, toy: Suite):
+    sets = ",".join(f"collection.setting_{n}=0.{n}{n}{n}" for n in range(12))
+    for task in ("toy/reach", "toy/maze"):
+        for variant in (sets, f"{sets},temperature=1"):
+            write(task, "learner", variant=variant)
+    view = snapshot.take(root, toy).views[0]
+    for panel in (*figures.aggregates(view, figures.all_looks([view])), *figures.improvement(view, {})):
+        drawn = look.draw(panel, "p")
+        assert drawn.box[2] > 0.4 * 72 * panel.size[0]
+        assert "temperature=1" in panel.alt
+    assert look.short(view.entrants[0].label) != look.short(view.entrants[1].label)
+
+
 def test_the_best_stands_first_in_the_aggregates(two: View):
     looks = figures.all_looks([two])
     panels = figures.aggregates(two, looks)
