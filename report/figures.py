@@ -17,6 +17,8 @@ from bench.results.schema import Suite
 
 Looks = Mapping[str, Look]
 
+WIDE = 0.68  # inches left of the axes, for numbers such as -0.05 beside the name of what they are
+
 
 class Unavailable(ValueError):
     """This figure cannot be drawn from these runs; the message says why in one sentence."""
@@ -181,7 +183,8 @@ def _efficiency(view: View, axis: efficiency.Axis, entrants: Sequence[Entrant], 
         [f"{s.label} {s.y[-1]:.3f} at {s.x[-1]:,.4g} {unit}" for s in series] + without
     )
     note = "; ".join(without)
-    return Panel(f"IQM over {axis}", onto, alt, tuple(series), edges=tuple(levels), note=note and f"Not drawn: {note}.")
+    note = note and f"Not drawn: {note}."
+    return Panel(f"IQM over {axis}", onto, alt, tuple(series), left=WIDE, edges=tuple(levels), note=note)
 
 
 def hours(view: View, looks: Looks) -> list[Panel]:
@@ -221,7 +224,7 @@ def hours(view: View, looks: Looks) -> list[Panel]:
         for one, spent in placed
     ]
     alt = "IQM against hours: " + "; ".join(f"{s.label} {s.y[0]:.3f} for {s.x[0]:.3g} {unit} a run" for s in series)
-    return [Panel("score against hours", onto, alt, tuple(series), edges=tuple(levels))]
+    return [Panel("score against hours", onto, alt, tuple(series), left=WIDE, edges=tuple(levels))]
 
 
 def _unit(hours: float) -> tuple[str, float]:
