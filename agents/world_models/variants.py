@@ -82,7 +82,7 @@ SCALES: Mapping[str, Mapping[str, Diff]] = {
             "m_updates": 600,
             "population": 32,
             "rollouts": 4,
-            "generations": 100,
+            "generations": 30,
         },
         "image": {
             "data_episodes": 100,
