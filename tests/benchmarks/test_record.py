@@ -20,7 +20,7 @@ def test_every_evaluation_becomes_a_row_once(plan_run, tmp_path):
     assert run.go(BENCH_COMMAND="bench run --agents random --runs somewhere/else --seeds 1").returncode == 0
     out = tmp_path / "curves.csv"
     for _ in range(2):
-        assert record.record(run.path.parents[2], out) == 1
+        assert record.record(run.path.parents[2], out, tmp_path / "gaps.csv") == 1
     rows = table.read(out)
     evaluations = [event for event in run.run.events() if isinstance(event, Evaluation)]
     assert [int(row["frames"]) for row in rows] == [500, 1000]
@@ -30,6 +30,7 @@ def test_every_evaluation_becomes_a_row_once(plan_run, tmp_path):
         assert row["command"] == "bench run --agents random --seeds 1"
         assert row["digest"] == run.run.record.identity.digest
         assert row["hardware"]
+    assert not (tmp_path / "gaps.csv").exists()
 
 
 def test_a_run_with_a_killed_session_is_recorded_without_its_time(plan_run, tmp_path):
@@ -37,7 +38,7 @@ def test_a_run_with_a_killed_session_is_recorded_without_its_time(plan_run, tmp_
     assert run.go(fault="loop.observed:700").returncode == -signal.SIGKILL
     assert run.go().returncode == 0
     assert run.run.record.sessions[0]["end"] is None
-    assert record.record(run.path.parents[2], tmp_path / "curves.csv") == 1
+    assert record.record(run.path.parents[2], tmp_path / "curves.csv", tmp_path / "gaps.csv") == 1
     assert {row["seconds"] for row in table.read(tmp_path / "curves.csv")} == {""}
 
 

@@ -5,8 +5,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from bench.agents.world_models.gap import numbers
+from bench.benchmarks import record
+from bench.results import table
+from bench.results.schema import At, Budget, Evaluation, Metrics, event_line
 from bench.tests.agents.world_models.subjects import DREAM, SMALLEST
 from bench.tests.agents.world_models.test_agent import collected
+from bench.tests.benchmarks.conftest import plan_run  # noqa: F401 - a fixture
 
 SOON = {**DREAM, "end": False, "horizon": 20, "generations": 2, "gap_rollouts": 2}
 
@@ -44,3 +48,20 @@ def test_a_budget_that_ends_among_the_gaps_episodes_tells_of_candidates_that_hav
     }
     assert set(numbers(dreamt, played[4:].repeat(5, 0))) == {"dream_return_of_the_mean"}
     assert "rank_correlation" not in numbers(dreamt, np.ones((5, 2)))
+
+
+def test_it_is_kept_beside_the_newest_evaluation(plan_run, tmp_path):  # noqa: F811
+    sets = [f"world_models.{name}={value}" for name, value in {**SOON, "gap_rollouts": 1}.items()]
+    run = plan_run("world_models", "toy/reach", Budget(400, 400, 1, 2), sets=sets)
+    assert run.here() == 0
+    row = record.gap(run.run)
+    last = [event.values for event in run.run.events() if isinstance(event, Metrics)][-1]
+    assert {name: float(row[name]) for name in record.GAP if row[name]} == pytest.approx(
+        {name: last[name] for name in record.GAP if name in last}, rel=1e-4
+    )
+    assert row["gap_candidates"] == "4" and row["episodes"] == "2"
+    more = Evaluation(At(400, 400, 400, 0), "evaluate", [1.0, 2.0, 6.0], [50] * 3, [0, 1, 2])
+    (run.path / "evaluations.jsonl").write_text(event_line(more))
+    assert record.gap(run.run)["mean"] == "3"
+    record.record(run.path.parents[2], tmp_path / "curves.csv", tmp_path / "gaps.csv")
+    assert [each["std"] for each in table.read(tmp_path / "gaps.csv")] == ["2.6458"]
