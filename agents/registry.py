@@ -132,7 +132,7 @@ def canonical(label: str) -> str:
     """The label itself, or another agent's that its variant is only a name for. UnknownAgent or BrokenAgent."""
     name, _, variant = label.partition(":")
     other = get(name).variants.get(variant)
-    return other if isinstance(other, str) else label
+    return canonical(other) if isinstance(other, str) else label
 
 
 def parse(label: str) -> tuple[AgentSpec, str, dict[str, Any]]:
@@ -149,7 +149,7 @@ def parse(label: str) -> tuple[AgentSpec, str, dict[str, Any]]:
     if variant not in spec.variants:
         raise UnknownAgent(unknown(f"variant of {name}", variant, spec.variants, f"bench show {name}"))
     diff = spec.variants[variant]
-    assert not isinstance(diff, str), f"{label} is a name for {diff}, itself a name for another"
+    assert not isinstance(diff, str), "its canonical label is another's name"
     return spec, variant, dict(diff)
 
 

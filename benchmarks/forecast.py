@@ -40,12 +40,11 @@ class Need:
     memory: float | None  # bytes
     disk: float  # bytes while it runs
     basis: str  # "this store" | "measured" | "measured rates" | "estimate" | "unknown"
-    card: float = 0  # bytes of the GPU, where it runs on one, without the replay
-    grows: float = 0  # bytes that the replay takes there in the end
+    card: float = 0  # bytes of the GPU, where it runs on one, without the replay, which stays out where it is full
 
     @property
     def use(self) -> Use | None:
-        return None if self.memory is None else Use(self.memory, self.card + self.grows, 1.0, self.grows)
+        return None if self.memory is None else Use(self.memory, self.card, 1.0)
 
 
 @dataclass(frozen=True)
@@ -117,11 +116,10 @@ def _need(run: Planned, speeds: dict[tuple[str, str, str, str], float], rates: d
     rows = _measured(identity, kind)
     held = 0 if cost and cost.mapped else replay
     memory = cost.memory + held if cost else rows["memory"] * 1e6 if "memory" in rows else None
-    on_card = run.runtime.device != "cpu"
-    card, grows = (cost.memory, 2 * held) if cost and on_card else (0, 0)  # its columns there grow by doubling
+    card = cost.memory if cost and run.runtime.device != "cpu" else 0
 
     def need(seconds: float | None, basis: str) -> Need:
-        return Need(None if seconds is None else seconds / 3600, memory, EVENTS + replay, basis, card, grows)
+        return Need(None if seconds is None else seconds / 3600, memory, EVENTS + replay, basis, card)
 
     speed = speeds.get((identity.label, identity.protocol["name"], identity.scale, kind))
     if speed:

@@ -143,11 +143,11 @@ class Packing:
         )
 
     def _use(self, run: Planned) -> Use:
-        """The forecast counts beside what was measured, for a replay grows until the end; a processor's measured share
-        counts only beside a GPU, for on a busy machine it says what a run got, not what it needs."""
+        """On the host the forecast counts beside what was measured, for a replay grows until the end; a processor's
+        measured share counts only beside a GPU, for on a busy machine it says what a run got, not what it needs."""
         guess, seen = self._expected.get(run.path), self._measured.get(kind(run))
         known = [use for use in (guess, seen) if use is not None]
-        card = seen.card + (guess.grows if guess else 0) if seen else guess.card if guess else 0
+        card = (seen or guess or Use(0, 0, 0)).card
         share = float(run.runtime.threads) if seen is None or run.runtime.device == "cpu" else seen.cores
         return Use(max((use.memory for use in known), default=0), card, share)
 

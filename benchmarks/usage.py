@@ -16,7 +16,6 @@ class Use(NamedTuple):
     memory: float  # bytes of the host, at most
     card: float  # bytes of its GPU, at most; 0 on a CPU
     cores: float  # processor seconds per second
-    grows: float = 0  # of `card`, what is taken little by little
 
 
 class Meter:

@@ -226,7 +226,7 @@ def with_markers(axes: Axes, x: np.ndarray, y: np.ndarray, look: Look) -> None:
 
 
 def short(label: str) -> str:
-    """At most 25 characters, of which the last ones tell variants apart."""
+    """At most 25 characters, its beginning and its end."""
     return label if len(label) <= 25 else f"{label[:12]}…{label[-12:]}"
 
 

@@ -49,7 +49,7 @@ def tables(rows: Sequence[Measured]) -> list[Grid]:
     grids = [_grid(title, "stage", alone, COLUMNS, notes)]
     if packed:
         names = list(dict.fromkeys(name for values in packed.values() for name in values))
-        without = tuple(f"{row['agent']}: {_NO_MPS}" for row in rows if row["quantity"] == _NO_MPS)
+        without = tuple(sorted({f"{row['agent']}: {_NO_MPS}" for row in rows if row["quantity"] == _NO_MPS}))
         columns = dict(zip(names, names, strict=True))
         grids.append(_grid("throughput, packed runs, by the clock", "at once", packed, columns, without))
     return grids

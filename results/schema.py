@@ -50,7 +50,7 @@ class Identity:
     @property
     def folder(self) -> str:
         """Path inside the store; of a label longer than a file's name may be, the beginning."""
-        name = self.label.replace("/", "_").encode()[:200].decode(errors="ignore")
+        name = self.label.replace("/", "_").encode()[:255].decode(errors="ignore")
         return f"{self.task}/{name}/s{self.seed}-{self.digest}"
 
 

@@ -1,8 +1,9 @@
-"""A sequence replay whose wide columns lie on the device too: a batch of them costs one launch and no transfer.
+"""A sequence replay whose wide columns lie on the device too: a batch of them is gathered there, by row numbers.
 
 The host's copy stays: checkpoints, and all that is narrow, come from there. Rows are written through before the next
 batch is gathered, through page-locked memory, so that nothing waits. What training rewrites is rewritten on the device
-alone and fetched for a checkpoint. Every number is the one that the host's replay alone would have given.
+alone and fetched for a checkpoint. Every number is the one that the host's replay alone would have given, which serves
+where the device is full.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import torch
 from torch import Tensor
 
 from bench.agents.api import State, Task
-from bench.agents.common.replay import Dense, SequenceReplay
-from bench.agents.common.transfer import tensor
+from bench.agents.common.replay import Dense, SequenceReplay, layout
+from bench.agents.common.transfer import on_gpu, staged, tensor
 
 SHARE = 0.5  # of a GPU's free memory that the replay may grow by at once; beyond, batches come from the host
 
@@ -27,10 +28,10 @@ SHARE = 0.5  # of a GPU's free memory that the replay may grow by at once; beyon
 def sequence_replay(
     task: Task, capacity: int, envs: int, device: str, dense: Mapping[str, Dense] | None = None
 ) -> SequenceReplay:
-    """On a GPU a DeviceReplay."""
-    if device == "cpu":
-        return SequenceReplay(task, capacity, envs, dense)
-    return DeviceReplay(task, capacity, envs, device, dense)
+    """A DeviceReplay, where there is a GPU and something wide."""
+    if on_gpu(device) and set(layout(task, dense or {})) != {"row"}:
+        return DeviceReplay(task, capacity, envs, device, dense)
+    return SequenceReplay(task, capacity, envs, dense)
 
 
 @dataclass
@@ -103,16 +104,18 @@ class DeviceReplay(SequenceReplay):
             self._free += held.pages[: oldest - held.first].tolist()
             held.pages, held.first = held.pages[oldest - held.first :], oldest
             held.sent = max(held.sent, stream.tail)
+        for held, stream in zip(self._held, self._streams, strict=True):
             while self.resident and held.sent < stream.head:
                 chunk, offset = divmod(held.sent - stream.tail, self._size)
                 if chunk == len(held.pages):
                     if not self._free and not self._grow():
-                        break
+                        return
                     held.pages = np.append(held.pages, self._free.pop())
                 rows = min(stream.head - held.sent, self._size - offset)
                 at = int(held.pages[chunk]) * self._size + offset
                 for name, column in self._on_device.items():
-                    column[at : at + rows] = tensor(stream.chunks[chunk][name][offset : offset + rows], self.device)
+                    new = staged(stream.chunks[chunk][name][offset : offset + rows], self.device)
+                    column[at : at + rows].copy_(new, non_blocking=True)
                 held.sent += rows
 
     def _grow(self) -> bool:
@@ -129,14 +132,16 @@ class DeviceReplay(SequenceReplay):
                 f"{self.device}, and it has {free / 1e9:.1f} GB free",
                 stacklevel=2,
             )
-            return False
-        for name, column in self._on_device.items():
-            larger = column.new_empty(pages * self._size, *column.shape[1:])
-            larger[: len(column)] = column
-            self._on_device[name] = larger
-        self._free += range(self._pages, pages)
-        self._pages = pages
-        return True
+        else:
+            for name, column in self._on_device.items():
+                larger = column.new_empty(pages * self._size, *column.shape[1:])
+                larger[: len(column)] = column
+                self._on_device[name] = larger
+            self._free += range(self._pages, pages)
+            self._pages = pages
+        if on_gpu(self.device):
+            torch.cuda.empty_cache()  # of the smaller columns, which others may use
+        return self.resident
 
     def _fetch(self) -> None:
         """What training rewrote, into the host's columns."""
@@ -159,7 +164,7 @@ class DeviceReplay(SequenceReplay):
 
 def free_memory(device: str) -> float:
     """Bytes."""
-    return torch.cuda.mem_get_info(device)[0] if device != "cpu" else float("inf")
+    return torch.cuda.mem_get_info(device)[0] if on_gpu(device) else float("inf")
 
 
 def _dtype(column: np.dtype) -> torch.dtype:

@@ -60,7 +60,7 @@ class SequenceReplay(Replay):
         if capacity < envs:
             raise ValueError(f"a replay of {capacity} rows cannot hold one row of each of {envs} environments")
         self.dense = dict(dense or {})
-        self._layout = _layout(task, self.dense)
+        self._layout = layout(task, self.dense)
         self._keys = {key: f"observation.{key}" for key in task.observation.spaces}
         self._streams = [_Stream(self._layout, self.dense, capacity // envs) for _ in range(envs)]
         self._flushes = 0
@@ -178,8 +178,8 @@ class SequenceReplay(Replay):
         return out
 
     def write(self, name: str, ids: np.ndarray, values: Any) -> None:
-        """Rewrite the dense column `name` at `ids` [..., 2] with the array or tensor `values` [..., *shape]; dropped
-        rows are skipped, and of ids that come twice the last one counts."""
+        """Rewrite the dense column `name` at `ids` [..., 2] with `values` [..., *shape], an array or a tensor where the
+        replay is; dropped rows are skipped, and of ids that come twice the last one counts."""
         flat, values = ids.reshape(-1, 2), np.asarray(values).reshape(-1, *self.dense[name].shape)
         for env, stream in enumerate(self._streams):
             mine = (flat[:, 0] == env) & (flat[:, 1] >= stream.tail)
@@ -320,7 +320,7 @@ class _Stream:
             self.starts.insert(0, tail)
 
 
-def _layout(task: Task, dense: Mapping[str, Dense]) -> dict[str, np.dtype]:
+def layout(task: Task, dense: Mapping[str, Dense]) -> dict[str, np.dtype]:
     """A chunk's arrays: one structured row of all that is narrow, one array per wide observation or dense column."""
     row: list[Any] = [("episode", "i8")]
     if isinstance(task.action, spaces.Discrete):

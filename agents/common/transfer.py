@@ -9,14 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Device = str | torch.device
 
-def tensor(array: np.ndarray | Tensor, device: str) -> Tensor:
-    """On a GPU through page-locked memory, so that the host goes on; a tensor is returned as it is."""
-    if isinstance(array, Tensor):
-        return array
+
+def on_gpu(device: Device) -> bool:
+    return torch.device(device).type == "cuda"
+
+
+def staged(array: np.ndarray, device: Device) -> Tensor:
+    """On the host; for a GPU in page-locked memory, which a copy can leave without the host's waiting."""
     held = torch.from_numpy(np.ascontiguousarray(array))
-    return held if device == "cpu" else held.pin_memory().to(device, non_blocking=True)
+    return held.pin_memory() if on_gpu(device) else held
 
 
-def tensors(arrays: Mapping[str, Any], device: str) -> dict[str, Tensor]:
+def tensor(array: np.ndarray | Tensor, device: Device) -> Tensor:
+    """On the device; a tensor has to lie there already."""
+    return array if isinstance(array, Tensor) else staged(array, device).to(device, non_blocking=True)
+
+
+def tensors(arrays: Mapping[str, Any], device: Device) -> dict[str, Tensor]:
     return {key: tensor(array, device) for key, array in arrays.items()}

@@ -98,10 +98,11 @@ class DCMPC(Agent):
         config = self.config
         window = self.replay.sample(self.rng, config.batch, config.n_step + 1)
         target = n_step(window, self.discount)
-        rows = np.arange(config.batch)
+        seen = self.tensors(window.observation)
+        row = self.tensors({"window": np.arange(config.batch), "later": target.row})
         return Transitions(
-            observation=self.tensors({key: value[:, 0] for key, value in window.observation.items()}),
-            later=self.tensors({key: value[rows, target.row] for key, value in window.observation.items()}),
+            observation={key: value[:, 0].contiguous() for key, value in seen.items()},
+            later={key: value[row["window"], row["later"]] for key, value in seen.items()},
             **self.tensors(
                 {
                     "action": window.action[:, 0],

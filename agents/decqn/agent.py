@@ -68,10 +68,11 @@ class DecQN(Agent):
         """What one update needs, on the device."""
         window = self.replay.sample(self.rng, self.config.batch, self.config.n_step + 1)
         target = n_step(window, self.config.discount)
-        rows = np.arange(self.config.batch)
+        seen = self.tensors(window.observation)
+        row = self.tensors({"window": np.arange(self.config.batch), "later": target.row})
         return {
-            "now": self.tensors({key: value[:, 0] for key, value in window.observation.items()}),
-            "later": self.tensors({key: value[rows, target.row] for key, value in window.observation.items()}),
+            "now": {key: value[:, 0].contiguous() for key, value in seen.items()},
+            "later": {key: value[row["window"], row["later"]] for key, value in seen.items()},
             **self.tensors({"choice": self.bins.choice(window.action[:, 0])[..., None]}),
             **self.tensors({"reward": target.reward, "discount": target.discount, "valid": target.valid}),
         }

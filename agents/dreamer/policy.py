@@ -26,7 +26,7 @@ class DreamerPolicy(Policy):
 
     def act(self, observation: Observation, first: np.ndarray) -> tuple[np.ndarray, Any]:
         agent = self.agent
-        self.step(agent.tensors(observation), torch.from_numpy(first).to(agent.device))
+        self.step(agent.tensors(observation), agent.tensors({"first": first})["first"])
         action = self.action.argmax(-1) if agent.networks.actor.discrete else self.action.clamp(-1, 1)
         return action.cpu().numpy(), {name: part.cpu().numpy() for name, part in agent.stored(self.state).items()}
 

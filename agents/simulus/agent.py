@@ -146,19 +146,19 @@ class Simulus(Agent):
 
     def _tokens(self, window: Sequences) -> Tensor:
         """int64 [B, L, K]."""
-        flat = {key: value.reshape(-1, *value.shape[2:]) for key, value in window.observation.items()}
+        seen = {key: value.flatten(0, 1) for key, value in self.tensors(window.observation).items()}
         if self.frames is None:
-            tokens = self.networks.tokenizers.observed(self.tensors(flat))
+            tokens = self.networks.tokenizers.observed(seen)
         else:
-            images = flat.pop("image")
+            images = seen.pop("image")
             tokens = self.frames.of(window.ids[..., 1].ravel(), images, self._encoded)
-            if flat:
-                tokens = torch.cat([tokens, self.networks.tokenizers.numbered(self.tensors(flat))], dim=1)
+            if seen:
+                tokens = torch.cat([tokens, self.networks.tokenizers.numbered(seen)], dim=1)
         return tokens.unflatten(0, window.reward.shape)
 
-    def _encoded(self, images: np.ndarray) -> Tensor:
+    def _encoded(self, images: Tensor) -> Tensor:
         assert self.networks.tokenizers.image is not None
-        return self.networks.tokenizers.image.tokens(self.tensors({"image": images})["image"])
+        return self.networks.tokenizers.image.tokens(images)
 
     def tensors(self, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
         return tensors(arrays, self.device)

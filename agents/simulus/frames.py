@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.agents.api import State
+from bench.agents.common.transfer import tensor
 
 CHUNK = 256  # frames encoded at once: what bounds the encoder's memory
 
@@ -23,7 +24,7 @@ class FrameTokens:
         self.tokens = torch.zeros(1024, tokens, dtype=torch.int32, device=device)
         self.known = np.zeros(1024, bool)
 
-    def of(self, rows: np.ndarray, images: np.ndarray, encode: Callable[[np.ndarray], Tensor]) -> Tensor:
+    def of(self, rows: np.ndarray, images: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         """int64 [N, K] of the frames uint8 [N, H, W, C] in rows [N]; `encode` gives those [n, K] of frames [n, ...]."""
         while len(self.known) <= rows.max():
             self.tokens = torch.cat([self.tokens, torch.zeros_like(self.tokens)])
@@ -32,7 +33,7 @@ class FrameTokens:
         _, first = np.unique(rows[unknown], return_index=True)
         for at in range(0, len(first), CHUNK):
             some = unknown[first[at : at + CHUNK]]
-            self.tokens[self._index(rows[some])] = encode(images[some]).int()
+            self.tokens[self._index(rows[some])] = encode(images[self._index(some)]).int()
             self.known[rows[some]] = True
         return self.tokens[self._index(rows)].long()
 
@@ -40,7 +41,7 @@ class FrameTokens:
         self.known[:] = False
 
     def _index(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(rows).to(self.device)
+        return tensor(rows, self.device)
 
     def state_dict(self) -> State:
         held = int(self.known.nonzero()[0].max(initial=-1)) + 1

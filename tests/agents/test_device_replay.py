@@ -79,7 +79,8 @@ def test_without_room_on_the_device_the_hosts_replay_serves(device, monkeypatch)
         assert not difference(batch, on_host(found) if resident.resident else found)
         values = torch.from_numpy(rng.random((8, 5)).astype(np.float32))
         for replay in (plain, resident):
-            replay.write("priority", batch.ids, values)
+            here = values.to(device) if replay is resident and resident.resident else values
+            replay.write("priority", batch.ids, here)
 
     lived(700)
     lived(700)
@@ -92,8 +93,32 @@ def test_without_room_on_the_device_the_hosts_replay_serves(device, monkeypatch)
 
 
 @on_devices
-@pytest.mark.parametrize("name", ["dreamer", "dreamer_v2", "simulus", "tdmpc2"])
-def test_agents_learn_the_same_from_it(name, device, monkeypatch):
+def test_giving_up_in_the_midst_of_environments_loses_nothing(device, monkeypatch):
+    """The first wants a page more than there are, the last has just dropped rows."""
+    plain, resident = SequenceReplay(IMAGE, 8192, 4, DENSE), DeviceReplay(IMAGE, 8192, 4, device, DENSE)
+    rng = np.random.default_rng(0)
+
+    def lived(count: int, cut: bool) -> None:
+        for step in steps(IMAGE, 4, count):
+            priority, cuts = rng.random(4), np.array([False, False, False, cut])
+            for replay in (plain, resident):
+                replay.add(step, cuts, priority=priority)
+
+    lived(1300, cut=False)
+    ids = plain.gather(plain.starts(1), 1).ids
+    values = torch.from_numpy(rng.random(ids.shape[:2]).astype(np.float32))
+    plain.write("priority", ids, values)
+    resident.write("priority", ids, values.to(device))
+    monkeypatch.setattr(device_replay, "free_memory", lambda device: 0.0)
+    lived(800, cut=True)
+    assert plain.tails[0] == 0 and plain.heads[0] > 2048 and plain.tails[3] == 1024
+    with pytest.warns(UserWarning, match="stays on the host"):
+        found = resident.gather(resident.starts(1), 1)
+    assert not difference(plain.gather(plain.starts(1), 1), found)
+
+
+@pytest.mark.parametrize("name", ["decqn", "dreamer", "dreamer_v2", "simulus", "tdmpc2"])
+def test_agents_learn_the_same_from_it(name, monkeypatch):
     """Bit for bit, from pictures."""
     task, spec = TASKS["counter/image-box" if name == "tdmpc2" else "counter/image-discrete"], registry.get(name)
     config = registry.resolve(spec, task, "tiny", FAMILIES.get(f"{name} on image-discrete", FAMILIES[name])[0], {})
@@ -101,7 +126,7 @@ def test_agents_learn_the_same_from_it(name, device, monkeypatch):
     found = []
     for made in (lambda *each: SequenceReplay(*each[:3], *each[4:]), DeviceReplay):
         monkeypatch.setattr(f"bench.agents.{where}.agent.sequence_replay", made)
-        each = Subject(spec, config, task, device=device)
+        each = Subject(spec, config, task)
         each.play(40)
         assert each.agent.updates
         found.append([each.state(), each.agent.media()])

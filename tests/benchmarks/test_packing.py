@@ -64,9 +64,6 @@ def test_on_a_card_the_first_run_is_measured_and_as_many_follow_as_fit(tmp_path)
     assert admitted(pack, runs) == 8, "as measured"
     pack.note(runs[0], Use(1 * GB, 2 * GB, 2.0))
     assert admitted(pack, runs) == 4, "each keeps two cores busy"
-    pack = packing(runs, Room(1000 * GB, {"cuda:0": 16 * GB / SHARE}, 8), Use(1 * GB, 4 * GB, 1, grows=3 * GB))
-    pack.note(runs[0], Use(1 * GB, 1 * GB, 0.5))
-    assert admitted(pack, runs) == 4, "as measured, and the replay that is still to come"
     other = planned(tmp_path, 1, device="cuda:1")[0]
     there = Room(1000 * GB, {"cuda:0": 16 * GB, "cuda:1": 16 * GB}, 8)
     assert packing([*runs, other], there, Use(1 * GB, 4 * GB, 1)).admits(other, runs[:1])

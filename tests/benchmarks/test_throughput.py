@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -143,14 +144,23 @@ def test_a_plan_forecasts_from_saved_rows(monkeypatch, tmp_path, more, seconds, 
         assert need.hours * 3600 == pytest.approx(seconds + acting)
 
 
+ANSWERS = 'said=$(cat); echo "$1$said" >> {log}; '
+EVERYTHING = ["-d", "start_server", "get_server_list", "quit"]
+
+
 @pytest.mark.parametrize(
     ("daemon", "available", "asked"),
     [
-        ('echo "$1" $(cat) >> {log}', True, ["-d", "get_server_list", "quit"]),
-        ('echo "$1" $(cat) >> {log}; exit 1', False, ["-d", "quit"]),
-        ('[ "$1" = -d ] && exec sleep 60; echo "$1" $(cat) >> {log}', False, ["quit"]),
+        (
+            ANSWERS + '[ "$said" = get_server_list ] && echo 42; exit 0',
+            True,
+            ["-d", "start_server", "get_server", "quit"],
+        ),
+        (ANSWERS + "exit 0", False, ["-d", "start_server", "get_server", "quit"]),
+        (ANSWERS + "exit 1", False, ["-d"]),
+        ('[ "$1" = -d ] && exec sleep 60', False, []),
     ],
-    ids=["starts", "fails", "hangs"],
+    ids=["serves", "has no server", "fails", "hangs"],
 )
 def test_the_daemon_of_mps_is_asked_for_and_ended(monkeypatch, tmp_path, daemon, available, asked):
     """The driver's own is not on machines without a GPU: a script stands for it."""
@@ -161,7 +171,8 @@ def test_the_daemon_of_mps_is_asked_for_and_ended(monkeypatch, tmp_path, daemon,
     with mps.daemon(seconds=1.0) as client:
         assert (client is not None) == available
         assert all(Path(path).is_dir() for path in (client or {}).values())
-    assert log.read_text().split() == asked
+    said = dict.fromkeys(log.read_text().splitlines()) if log.exists() else {}
+    assert len(said) == len(asked) and all(line.startswith(word) for line, word in zip(said, asked, strict=True))
     assert not any(Path(path).exists() for path in (client or {}).values())
 
 
@@ -170,8 +181,19 @@ def test_without_mps_its_row_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(throughput, "_together", lambda *_, **__: found)
     monkeypatch.setattr(throughput, "matrix_rate", lambda device: 1.0)
     monkeypatch.setenv("PATH", str(tmp_path))
-    rows = throughput.measure(identity("linear_q", tmp_path), "cuda:0", 0.1, [2])
-    assert rows[-1].quantity == "packed with MPS: not available"
+    one = identity("linear_q", tmp_path)
+    assert throughput.measure(one, "cuda:0", 0.1, [2])[-1].quantity == "packed with MPS: not available"
+
+    def fails(*_, client=None, **__):
+        if client:
+            raise RuntimeError("no server")
+        return found
+
+    monkeypatch.setattr(throughput, "_together", fails)
+    monkeypatch.setattr(mps, "daemon", lambda: nullcontext({"CUDA_MPS_PIPE_DIRECTORY": "somewhere"}))
+    with pytest.warns(UserWarning, match="with MPS: no server"):
+        rows = throughput.measure(one, "cuda:0", 0.1, [2])
+    assert [row.quantity for row in rows[-2:]] == ["act, 1 packed, together", "packed with MPS: not available"]
 
 
 def test_packed_as_typed():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -22,8 +22,8 @@ class Batch(NamedTuple):
 
 def draw(
     replay: SequenceReplay, rng: np.random.Generator, batch: int, length: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Observations, and the other fields of a Batch as arrays [B, T, ...], actions as stored.
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Observations as the replay gathers them, and the other fields of a Batch, [B, T, ...], actions as stored.
 
     A row of the replay holds the action that left its observation, so those before the windows' first rows are fetched
     apart. (Where that row was dropped, the oldest one held counts as an episode's first.)

@@ -28,7 +28,7 @@ class FilteringPolicy(Policy):
 
     def act(self, observation: Observation, first: np.ndarray) -> tuple[np.ndarray, Any]:
         agent = self.agent
-        self.step(agent.tensors(observation), torch.from_numpy(first).to(agent.device))
+        self.step(agent.tensors(observation), agent.tensors({"first": first})["first"])
         action = self.action.argmax(-1) if agent.discrete else self.action
         return action.cpu().numpy(), None
 

@@ -279,7 +279,7 @@ def test_costs_are_the_products_that_are_computed(subject, request):
 def test_frames_keep_their_tokens_until_the_tokenizer_changes(seer):
     agent = seer
     frames, rows = agent.frames, np.array([5, 7, 5, 2000])
-    images = np.random.default_rng(0).integers(256, size=(4, 64, 64, 3), dtype=np.uint8)
+    images = torch.from_numpy(np.random.default_rng(0).integers(256, size=(4, 64, 64, 3), dtype=np.uint8))
     images[2] = images[0]
     asked = []
 
@@ -293,11 +293,11 @@ def test_frames_keep_their_tokens_until_the_tokenizer_changes(seer):
     other = built(IMAGE).frames
     other.load_state_dict(frames.state_dict())
     for each in (frames, other):
-        assert torch.equal(each.of(rows, np.zeros_like(images), encode), found)
+        assert torch.equal(each.of(rows, torch.zeros_like(images), encode), found)
     assert asked == [3]  # each once, and never again
     many = np.arange(3000, 3000 + CHUNK + 1)
     chunks = []
-    frames.of(many, np.repeat(images[:1], len(many), 0), lambda some: chunks.append(len(some)) or found[:1])
+    frames.of(many, images[:1].repeat(len(many), 1, 1, 1), lambda some: chunks.append(len(some)) or found[:1])
     assert chunks == [CHUNK, 1]
     unit = agent.schedule.due(10**6)._replace(module=TOKENIZER)
     agent._update(unit, agent._drawn(unit))
