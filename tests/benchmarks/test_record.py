@@ -52,6 +52,18 @@ def test_shipped_curves_are_whole():
         assert "--runs" not in row["command"]
 
 
+def test_shipped_gaps_are_whole():
+    """Controllers of dreams played a hundred episodes of the task, at three temperatures each."""
+    rows = table.read(record.GAPS)
+    assert len({tuple(row[name] for name in record.KEY) for row in rows}) == len(rows)
+    for row in rows:
+        assert int(row["episodes"]) >= 100 and row["command"] and row["digest"] and row["hardware"]
+        alike = row["rank_correlation"] == ""  # no ranks
+        assert alike or -1 <= float(row["rank_correlation"]) <= 1
+    for task in ("takecover/v1", "carracing/v3"):
+        assert sum(row["task"] == task and "temperature=" in row["agent"] for row in rows) == 3
+
+
 def final(agent: str, task: str) -> dict[str, float]:
     """The last evaluation's mean of every seed at scale small."""
     mine = [
