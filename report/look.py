@@ -190,7 +190,7 @@ def save(panels: Sequence[Panel], looks: Mapping[str, Look], quoted: Mapping[str
 
 
 def _handle(label: str, look: Look) -> Line2D:
-    return Line2D([], [], **look.line(lw=1.8, marker=MARKERS[look.marker], ms=4.5, label=label))
+    return Line2D([], [], **look.line(lw=1.8, marker=MARKERS[look.marker], ms=4.5, label=short(label)))
 
 
 def _quoted_handle(label: str, dash: int) -> Line2D:

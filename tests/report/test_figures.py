@@ -37,7 +37,7 @@ def test_every_figure_is_a_file_of_its_kind_and_the_same_again(two: View, root: 
         assert made[0].startswith(start)
 
 
-def test_names_of_any_length_leave_room_for_the_axes(write, root: Path, toy: Suite):
+def test_names_of_any_length_leave_room_for_the_axes(write, root: Path, toy: Suite, tmp_path: Path):
     sets = ",".join(f"collection.setting_{n}=0.{n}{n}{n}" for n in range(12))
     for task in ("toy/reach", "toy/maze"):
         for variant in (sets, f"{sets},temperature=1"):
@@ -47,6 +47,8 @@ def test_names_of_any_length_leave_room_for_the_axes(write, root: Path, toy: Sui
         drawn = look.draw(panel, "p")
         assert drawn.box[2] > 0.4 * 72 * panel.size[0]
         assert "temperature=1" in panel.alt
+    drawn = figures.write("hours", root, toy, tmp_path / "f.svg").read_text()
+    assert "<!-- learner:coll…" in drawn and "setting_11" not in drawn, "the legend of a file"
     assert look.short(view.entrants[0].label) != look.short(view.entrants[1].label)
 
 
