@@ -1,14 +1,17 @@
 """Does it learn? Train agents on every toy they support and record what became of it.
 
-    python -m bench.benchmarks.solve            every agent of this suite (`make solve`)
-    python -m bench.benchmarks.solve decqn      one of them; the other rows stay
+    python -m bench.benchmarks.solve                        every agent on every toy at scale tiny (`make solve`)
+    python -m bench.benchmarks.solve decqn                  one of them; the other rows stay
+    python -m bench.benchmarks.solve dreamer toy/maze       one of them on one toy
+    python -m bench.benchmarks.solve dreamer --scale small  with four times the decisions, where tiny did not suffice
 
-Writes results/measured/solve.csv, one row per agent and toy. Every row carries a digest of the sources it was measured
-with, and tests/test_solve_record.py fails where those have changed since. `random` is among the agents: the control.
+Writes results/measured/solve.csv, one row per agent, toy and scale. Every row carries a digest of the sources it was
+measured with, and tests/test_solve_record.py fails where those have changed since. `random` is the control.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import hashlib
 import importlib.util
@@ -23,6 +26,7 @@ from statistics import mean
 from typing import Any
 
 from bench.agents import registry as agents
+from bench.agents.api import Scale
 from bench.benchmarks.provenance import device_kind
 from bench.benchmarks.suites import toy
 from bench.envs import registry as envs
@@ -34,9 +38,11 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "results" / "measured" / "solve.csv"
 STORE = ROOT / "build" / "solve"  # one store per agent and state of its sources: an interrupted measurement goes on
 SEEDS = 3
+SCALES: tuple[Scale, ...] = ("tiny", "small")
 ENOUGH = 0.8  # of the way from the random policy to the optimum, by every seed
 
 Row = dict[str, str]
+Key = tuple[str, str, str]  # agent, toy, scale
 
 
 def pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -98,17 +104,18 @@ def _is_text(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def measure(name: str, task_id: str) -> Row:
+def measure(name: str, task_id: str, scale: Scale) -> Row:
     """Train as `bench run` does, one run at a time, and say how far each seed came. CalledProcessError where a run did
     not finish, RuntimeError where the sources did not stay as they were."""
-    command = ["run", "--agents", name, "--suite", "toy", "--tasks", task_id, "--scale", "tiny", "--seeds", str(SEEDS)]
+    command = ["run", "--agents", name, "--suite", "toy", "--tasks", task_id, "--scale", scale, "--seeds", str(SEEDS)]
     command += ["--device", "cpu", "--jobs", "1"]
     digest = sources(name)
     root = STORE / f"{name}-{digest}"
     subprocess.run([sys.executable, "-m", "bench", *command, "--runs", root], check=True)
     if sources(name) != digest:  # every run starts a process of its own, which reads the sources anew
         raise RuntimeError(f"the sources of {name} changed while it was measured; type the same command again")
-    found = [run for run in reader.runs(root)[0] if run.record.identity.task == task_id]
+    of_all = reader.runs(root)[0]
+    found = [run for run in of_all if (run.record.identity.task, run.record.identity.scale) == (task_id, scale)]
     runs = sorted(found, key=lambda run: run.record.identity.seed)
     scores = [_score(run) for run in runs]
     random, optimum = toy.suite.references[task_id]
@@ -117,7 +124,7 @@ def measure(name: str, task_id: str) -> Row:
         "agent": name,
         "variant": runs[0].record.identity.variant,
         "toy": task_id,
-        "scale": "tiny",
+        "scale": scale,
         "seeds": " ".join(str(run.record.identity.seed) for run in runs),
         "scores": " ".join(f"{score:.3f}" for score in scores),
         "way": " ".join(f"{way:.3f}" for way in ways),
@@ -136,24 +143,34 @@ def _score(run: Run) -> float:
     return mean([event for event in run.events() if isinstance(event, Evaluation)][-1].returns)
 
 
-def recorded(path: Path = OUT) -> dict[tuple[str, str], Row]:
-    """The rows on file by (agent, toy); none where there is no file."""
-    return {(row["agent"], row["toy"]): row for row in table.read(path)}
+def recorded(path: Path = OUT) -> dict[Key, Row]:
+    """The rows on file; none where there is no file."""
+    return {_key(row): row for row in table.read(path)}
+
+
+def _key(row: Row) -> Key:
+    return row["agent"], row["toy"], row["scale"]
 
 
 def record(row: Row, path: Path = OUT) -> None:
     """Put one row in its place."""
-    rows = {**recorded(path), (row["agent"], row["toy"]): row}
+    rows = {**recorded(path), _key(row): row}
     table.replace(path, [rows[key] for key in sorted(rows)])
 
 
-def main(names: list[str]) -> None:
-    try:
-        wanted = list(pairs(names or sorted(agents.BUILTIN)))
-    except agents.UnknownAgent as error:
-        sys.exit(str(error))
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("agent", nargs="?", choices=sorted(agents.BUILTIN))
+    parser.add_argument("toy", nargs="?", choices=toy.suite.tasks)
+    parser.add_argument("--scale", choices=SCALES, default=SCALES[0])
+    asked = parser.parse_args(argv)
+    wanted = list(pairs([asked.agent] if asked.agent else sorted(agents.BUILTIN)))
+    if asked.toy:
+        wanted = [(name, task_id) for name, task_id in wanted if task_id == asked.toy]
+        if not wanted:
+            parser.error(f"{asked.agent} does not support {asked.toy}")
     for name, task_id in wanted:
-        row = measure(name, task_id)
+        row = measure(name, task_id, asked.scale)
         record(row)
         print(f"{name} on {task_id}: {row['way']} of the way, {'solved' if row['solved'] == 'yes' else 'not solved'}")
 

@@ -12,23 +12,29 @@ from bench.benchmarks.suites import toy
 
 PAIRS = list(solve.pairs(sorted(agents.BUILTIN)))
 ROWS = solve.recorded()
-SOLVED = [("decqn", "toy/reach"), ("decqn", "toy/maze")]  # what the suite's worked example promises
+SOLVED = [("decqn", "toy/reach", "tiny"), ("decqn", "toy/maze", "tiny")]  # what the suite's worked example promises
 
 
 @pytest.mark.parametrize(("agent", "task"), PAIRS)
-def test_measured_with_these_sources(agent: str, task: str) -> None:
-    again = f"measure it with: python -m bench.benchmarks.solve {agent}"
-    row = ROWS.get((agent, task))
-    assert row is not None, f"results/measured/solve.csv says nothing of {agent} on {task}; {again}"
-    stale = f"the sources that decide how {agent} learns {task} have changed since {row['date']}; {again}"
-    assert row["sources"] == solve.sources(agent), stale
+def test_measured_at_tiny(agent: str, task: str) -> None:
+    again = f"measure it with: python -m bench.benchmarks.solve {agent} {task}"
+    assert (agent, task, "tiny") in ROWS, f"results/measured/solve.csv says nothing of {agent} on {task}; {again}"
+
+
+@pytest.mark.parametrize("key", ROWS, ids="-".join)
+def test_measured_with_these_sources(key: solve.Key) -> None:
+    agent, task, scale = key
+    again = f"measure it with: python -m bench.benchmarks.solve {agent} {task} --scale {scale}"
+    stale = f"the sources that decide how {agent} learns {task} have changed since {ROWS[key]['date']}; {again}"
+    assert ROWS[key]["sources"] == solve.sources(agent), stale
 
 
 def test_nothing_is_recorded_that_does_not_exist() -> None:
-    assert sorted(ROWS) == sorted(PAIRS)
+    assert {(agent, task) for agent, task, _ in ROWS} == set(PAIRS)
+    assert {scale for _, _, scale in ROWS} <= set(solve.SCALES)
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: f"{row['agent']}-{row['toy']}")
+@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: f"{row['agent']}-{row['toy']}-{row['scale']}")
 def test_way_and_verdict_follow_from_the_scores(row: solve.Row) -> None:
     random, optimum = toy.suite.references[row["toy"]]
     ways = [(float(score) - random) / (optimum - random) for score in row["scores"].split()]
@@ -39,7 +45,7 @@ def test_way_and_verdict_follow_from_the_scores(row: solve.Row) -> None:
 
 
 @pytest.mark.parametrize("pair", SOLVED)
-def test_the_torch_learner_solves(pair: tuple[str, str]) -> None:
+def test_the_torch_learner_solves(pair: solve.Key) -> None:
     assert ROWS[pair]["solved"] == "yes", f"{pair}: {ROWS[pair]['way']} of the way"
 
 

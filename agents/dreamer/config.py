@@ -27,11 +27,13 @@ class DreamerConfig(AgentConfig):
     replay: int = 5_000_000  # rows
 
     imagination: int = 15  # decisions H
+    starts: int = 0  # last steps K of every window from which dreams set out; 0: all T (the code's imag_last)
     horizon: float = 333.0  # decisions: the discount is 1 - 1/333
     lambda_: float = 0.95  # of the returns, imagined and replayed
     unimix: float = 0.01  # uniform share of every latent's distribution
     actor_unimix: float = 0.0  # of a discrete policy: 0.01 in both papers, without effect at HEAD
     free_nats: float = 1.0  # per step and KL term
+    rec_scale: float = 1.0  # of the reconstruction
     dyn_scale: float = 1.0
     rep_scale: float = 0.1
     replay_value_scale: float = 0.3

@@ -14,13 +14,17 @@ from bench.agents.dreamer.rssm import Latent
 
 
 class Reconstruction(Representation):
-    """Squared errors of what the decoder draws."""
+    """Squared errors of what the decoder draws, times `scale`."""
 
     decoder: Decoder
 
+    def __init__(self, decoder: Decoder, scale: float):
+        super().__init__(decoder)
+        self.scale = scale
+
     def losses(self, state: Latent, tokens: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
         errors = self.decoder.losses(self.decoder(state), seen)
-        return {f"reconstruction_{key}": error.mean() for key, error in errors.items()}
+        return {f"reconstruction_{key}": self.scale * error.mean() for key, error in errors.items()}
 
 
 class Contrast(InfoNCE):
@@ -34,7 +38,7 @@ class Contrast(InfoNCE):
 def representation(config: DreamerConfig, task: Task, tokens: int) -> Representation:
     """The objective that the configuration names; tokens: their size."""
     if config.objective == "reconstruction":
-        return Reconstruction(Decoder(config, task))
+        return Reconstruction(Decoder(config, task), config.rec_scale)
     if config.objective == "none":
         return Representation()
     features = config.deter + config.latents * config.classes

@@ -14,16 +14,18 @@ from bench.agents.common.config import merge
 from bench.agents.common.cost import TORCH_PROCESS, row_bytes
 from bench.agents.common.names import unknown
 from bench.agents.dreamer.config import DreamerConfig
-from bench.agents.dreamer.variants import GENERATIONS, IMAGES, SCALES, VARIANTS
+from bench.agents.dreamer.variants import GENERATIONS, IMAGES, SCALES, TOYS, VARIANTS
 
 OBJECTIVES = ("reconstruction", "infonce", "none")
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerConfig:
     generation = merge(DreamerConfig, variant).generation
-    settings = GENERATIONS.get(generation, {}).get(task.id.partition("/")[0], {})
-    images = IMAGES[scale] if "image" in task.observation.spaces else {}
-    return merge(DreamerConfig, settings, SCALES[scale], images, variant)
+    protocol, images = task.id.partition("/")[0], "image" in task.observation.spaces
+    settings = GENERATIONS.get(generation, {}).get(protocol, {})
+    if protocol == "toy" and scale == "small":
+        return merge(DreamerConfig, TOYS, IMAGES["tiny"] if images else {}, variant)
+    return merge(DreamerConfig, settings, SCALES[scale], IMAGES[scale] if images else {}, variant)
 
 
 def supports(task: Task, config: DreamerConfig) -> str | None:
@@ -51,6 +53,11 @@ def supports(task: Task, config: DreamerConfig) -> str | None:
             f"dreamer:infonce tells the right one from other candidates: batch={config.batch} and "
             f"length={config.length} leave fewer than two"
         )
+    if config.length < 2 or config.starts not in (0, *range(2, config.length + 1)):
+        return (
+            f"dreamer's critic learns from neighbours in a window: length={config.length} must be at least 2, and "
+            f"starts={config.starts} 0 for all of it or from 2 to length"
+        )
     rows = (config.batch + config.collection.envs) * config.length
     if config.replay < rows:
         return (
@@ -71,7 +78,7 @@ def cost(task: Task, config: DreamerConfig) -> Cost:
     dense = numbers * d + 2 * d * d if numbers else 0
     tokens = d if numbers else 0
     encoder, decoder = [dense, dense], [dense + head if numbers else 0] * 2  # parameters, and products of a step
-    activations = 12 * deter + 20 * d  # numbers kept per replayed step for the gradient
+    activations = 12.0 * deter + 20 * d  # numbers kept per replayed step for the gradient
     image = task.observation.spaces.get("image")
     if image is not None and image.shape is not None:
         height, width, channels = image.shape
@@ -90,11 +97,12 @@ def cost(task: Task, config: DreamerConfig) -> Cost:
     told = {"reconstruction": decoder, "infonce": [contrast, contrast + pairs], "none": [0, 0]}[config.objective]
     parameters = core + 2 * prior + encoder[0] + told[0] + 2 * head + policy + 2 * value
     step = core + 2 * prior + encoder[1] + told[1] + 2 * head + value  # per replayed step, with gradients
-    dream = config.imagination * (core + prior + policy + 2 * head + value)  # per replayed step, without
-    learnt = config.imagination * (policy + value)  # and with
+    imagined = config.imagination * (config.starts or config.length) / config.length  # decisions per replayed step
+    dream = imagined * (core + prior + policy + 2 * head + value)  # without gradients
+    learnt = imagined * (policy + value)  # and with
     flops = 2 * config.train_ratio * (3 * step + dream + 3 * learnt) + 2 * (core + prior + policy + encoder[1])
-    activations += config.imagination * (2 * (deter + flat) + 16 * d + 4 * config.bins)
-    memory = TORCH_PROCESS + 4 * (5 * parameters + config.batch * config.length * activations)
+    activations += imagined * (2 * (deter + flat) + 16 * d + 4 * config.bins)
+    memory = TORCH_PROCESS + 4 * (5 * parameters + int(config.batch * config.length * activations))
     return Cost(flops, memory, row_bytes(task) + 2 * deter + config.latents, config.replay)
 
 

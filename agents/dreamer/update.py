@@ -114,9 +114,11 @@ def losses(
     reward = networks.reward.distribution.loss(networks.reward(feature), batch.reward)
     going_on = networks.going_on.loss(networks.going_on(feature), discount * (~batch.terminal).float())
 
-    # Imagination from every state, and lambda-returns: entry k holds what follows state k
+    # Imagination from the last K states, and lambda-returns: entry k holds what follows state k
+    latest = slice(-config.starts, None)  # of every window; 0 is all of it
     with torch.no_grad():
-        dream = imagine(networks, Latent(*(x.detach().flatten(0, 1) for x in states)), config.imagination, generator)
+        start = Latent(*(x.detach()[:, latest].flatten(0, 1) for x in states))
+        dream = imagine(networks, start, config.imagination, generator)
         goes_on = torch.sigmoid(networks.going_on(dream.feature))  # the discount is folded in
         rewards = networks.reward.mean(dream.feature[1:])
         last_value = networks.value.mean(dream.feature[-1])
@@ -135,12 +137,13 @@ def losses(
     actor = weight * -(logprob * advantage + config.entropy_scale * randomness)
     critic = weight * critic_losses(networks.value, slow, dream.feature[:-1], values, returns)
 
-    # Critic on replayed steps: its gradient reaches the world model
-    bootstrap = returns[0].reshape(shape)
-    target = replay_returns(batch, bootstrap, discount, config.lambda_)
-    replayed = feature[:, :-1]
-    replay_critic = critic_losses(networks.value, slow, replayed, networks.value(replayed), target)
-    replay_critic = replay_critic * (~batch.last[:, :-1]).float()
+    # Critic on those replayed steps: its gradient reaches the world model
+    bootstrap = returns[0].unflatten(0, (shape[0], -1))
+    replayed = batch._replace(**{name: getattr(batch, name)[:, latest] for name in ("reward", "last", "terminal")})
+    target = replay_returns(replayed, bootstrap, discount, config.lambda_)
+    passed = feature[:, latest][:, :-1]
+    replay_critic = critic_losses(networks.value, slow, passed, networks.value(passed), target)
+    replay_critic = replay_critic * (~replayed.last[:, :-1]).float()
 
     terms = {
         "dyn": config.dyn_scale * dyn.mean(),

@@ -62,13 +62,18 @@ SCALES: Mapping[str, Diff] = {
     "tiny": {
         "units": 64,
         "deter": 256,
-        "classes": 8,
-        "latents": 8,
+        "latents": 16,
+        "classes": 4,
         "depth": 2,
-        "batch": 16,
-        "length": 16,
-        "train_ratio": 64.0,
-        "learning_rate": 3e-4,
+        "bins": 63,
+        "batch": 32,
+        "length": 8,
+        "train_ratio": 128.0,
+        "imagination": 10,
+        "starts": 2,
+        "horizon": 30.0,
+        "rec_scale": 30.0,  # of numbers in [-1, 1] the squared errors alone are worth no nat
+        "learning_rate": 4e-4,
         "warmup": 100,
         "collection.envs": 1,
     },
@@ -78,5 +83,8 @@ SCALES: Mapping[str, Diff] = {
 IMAGES: Mapping[str, Diff] = {
     "paper": {},
     "small": {},
-    "tiny": {"batch": 4, "length": 40, "train_ratio": 8.0, "learning_rate": 1e-3},
+    "tiny": {"batch": 4, "length": 40, "starts": 10, "train_ratio": 8.0, "rec_scale": 1.0, "learning_rate": 1e-3},
 }
+
+# What the toys have instead at `small`: the model of `tiny`, and half the updates for each of four times the decisions.
+TOYS: Diff = {**SCALES["tiny"], "train_ratio": 64.0}

@@ -13,6 +13,7 @@ from bench.agents.dreamer.policy import DreamerPolicy
 ENVS, EPISODE = 8, 5  # environments; decisions, the last of which terminates
 TASK = Task("lamp", spaces.Dict({"lamp": spaces.Box(-1, 1, (2,), np.float32)}), spaces.Discrete(3), 1, EPISODE, True)
 SIZES = {"units": 32, "deter": 64, "latents": 8, "classes": 4, "batch": 8, "length": 5, "imagination": 5}
+AS_PUBLISHED = {"bins": 255, "horizon": 333.0, "rec_scale": 1.0, "starts": 0}  # where tiny differs
 SPEED = {"collection.envs": ENVS, "train_ratio": 20.0, "learning_rate": 2e-3, "warmup": 20}  # an update per two steps
 
 
@@ -23,7 +24,7 @@ def lamps(rng: np.random.Generator) -> np.ndarray:
 
 def trained(updates: int, **sooner: float) -> tuple[Dreamer, DreamerPolicy, np.ndarray]:
     """An agent, its policy on the first decision of an episode, and the lamps it sees there."""
-    config = registry.resolve(registry.get("dreamer"), TASK, "tiny", {**SIZES, **SPEED, **sooner}, {})
+    config = registry.resolve(registry.get("dreamer"), TASK, "tiny", {**SIZES, **AS_PUBLISHED, **SPEED, **sooner}, {})
     agent, rng, no, at = Dreamer(config, TASK, 0, "cpu"), np.random.default_rng(0), np.zeros(ENVS, bool), 0
     policy, lamp = DreamerPolicy(agent, ENVS, 0), lamps(rng)
     while agent.updates < updates or at % EPISODE:

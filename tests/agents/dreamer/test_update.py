@@ -15,6 +15,7 @@ from bench.agents.common.config import ConfigError, merge
 from bench.agents.common.hostsync import no_host_sync
 from bench.agents.common.replay import SequenceReplay
 from bench.agents.counter import TASKS
+from bench.agents.dreamer import update
 from bench.agents.dreamer.agent import Dreamer, latents
 from bench.agents.dreamer.config import DreamerConfig
 from bench.agents.dreamer.fresh import Fresh
@@ -23,12 +24,15 @@ from bench.agents.dreamer.variants import SIZES
 from bench.tests.agents.counter import VECTOR, steps
 
 SMALL = {"units": 32, "deter": 64, "batch": 4, "length": 8, "imagination": 5, "train_ratio": 8.0}
+AS_PUBLISHED = {"bins": 255, "horizon": 333.0, "rec_scale": 1.0, "starts": 0}  # where tiny differs
 
 
 def built(task_id: str = "counter/vector-box", played: int = 60, **diff: object) -> Dreamer:
     task = TASKS[task_id]
     spec = registry.get("dreamer")
-    subject = conformance.Subject(spec, registry.resolve(spec, task, "tiny", {**SMALL, **diff}, {}), task)
+    subject = conformance.Subject(
+        spec, registry.resolve(spec, task, "tiny", {**SMALL, **AS_PUBLISHED, **diff}, {}), task
+    )
     subject.play(played)
     assert isinstance(subject.agent, Dreamer)
     return subject.agent
@@ -86,6 +90,33 @@ def test_losses_at_initialisation():
     assert report["return_scale"] == 1
     terms = [value.item() for name, value in report.items() if name.startswith("loss_")]
     assert total.item() == pytest.approx(sum(terms), rel=1e-5)
+
+
+@pytest.mark.parametrize(("starts", "steps"), [(0, 8), (3, 3), (8, 8)])
+def test_dreams_set_out_from_the_last_states_of_every_window(starts, steps, monkeypatch):
+    agent, begun, replayed = built(starts=starts), [], []
+    imagine, returned = update.imagine, update.replay_returns
+    monkeypatch.setattr(update, "imagine", lambda net, start, *rest: begun.append(start) or imagine(net, start, *rest))
+    monkeypatch.setattr(update, "replay_returns", lambda *all_: replayed.append(all_[:2]) or returned(*all_))
+    batch = agent.batch(window(agent))
+    _, states, _ = losses(agent.networks, agent.slow, agent.scale, agent.config, batch, agent.generator)
+    for found, state in zip(begun[0], states, strict=True):
+        assert torch.equal(found, state[:, -steps:].flatten(0, 1))
+    rewards, bootstrap = replayed[0][0].reward, replayed[0][1]
+    assert torch.equal(rewards, batch.reward[:, -steps:])
+    assert bootstrap.shape == (4, steps)
+
+
+def test_the_scale_of_the_reconstruction_is_its_alone():
+    def report(**diff: float) -> dict[str, torch.Tensor]:
+        agent = built(**diff)
+        batch = agent.batch(window(agent))
+        return losses(agent.networks, agent.slow, agent.scale, agent.config, batch, agent.generator)[2]
+
+    once, thrice = report(warmup=10**9), report(warmup=10**9, rec_scale=3.0)
+    for name in ("reconstruction_vector", "reward", "dyn", "critic"):
+        factor = 3.0 if name == "reconstruction_vector" else 1.0
+        torch.testing.assert_close(thrice[f"loss_{name}"], factor * once[f"loss_{name}"])
 
 
 def test_actor_and_critic_of_a_dream_whose_rewards_are_known(monkeypatch):
@@ -326,6 +357,8 @@ def test_bad_input_is_refused_with_the_reason():
     assert "whole blocks" in refused(task, depth=3)
     assert "at most 256 classes" in refused(task, classes=300)
     assert "train_ratio above 0" in refused(task, train_ratio=0.0)
+    assert "starts=1 0 for all of it or from 2 to length" in refused(task, starts=1)
+    assert "length=8" in refused(task, length=8, starts=9)
     assert "unknown protocol generation of dreamer 'v3'. Known: nature, v2" in refused(task, generation="v3")
     assert not refused(task)
     with pytest.raises(ConfigError, match="lambda_"):
