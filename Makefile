@@ -32,6 +32,7 @@ lint: setup
 solve: setup
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m bench.benchmarks.solve
+	$(BIN)/python -m bench.benchmarks.solve dreamer toy/reach --scale small
 
 bench: setup
 	$(BIN)/python -m bench.benchmarks.hot_paths
