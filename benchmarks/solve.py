@@ -160,15 +160,18 @@ def record(row: Row, path: Path = OUT) -> None:
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("agent", nargs="?", choices=sorted(agents.BUILTIN))
-    parser.add_argument("toy", nargs="?", choices=toy.suite.tasks)
+    parser.add_argument("agent", nargs="?")
+    parser.add_argument("toy", nargs="?")
     parser.add_argument("--scale", choices=SCALES, default=SCALES[0])
     asked = parser.parse_args(argv)
-    wanted = list(pairs([asked.agent] if asked.agent else sorted(agents.BUILTIN)))
-    if asked.toy:
-        wanted = [(name, task_id) for name, task_id in wanted if task_id == asked.toy]
-        if not wanted:
-            parser.error(f"{asked.agent} does not support {asked.toy}")
+    try:
+        wanted = list(pairs([asked.agent] if asked.agent else sorted(agents.BUILTIN)))
+        toys = [envs.resolve(asked.toy, toy.suite.tasks)] if asked.toy else toy.suite.tasks
+    except (agents.UnknownAgent, envs.UnknownTask) as error:
+        parser.error(str(error))
+    wanted = [(name, task_id) for name, task_id in wanted if task_id in toys]
+    if not wanted:
+        parser.error(f"{asked.agent} does not support {asked.toy}")
     for name, task_id in wanted:
         row = measure(name, task_id, asked.scale)
         record(row)
