@@ -14,7 +14,7 @@ KILLS = (
     "checkpoint.done:1", "checkpoint.file:1", "loop.observed:150", "checkpoint.manifest:1", "events.half_line:1",
     "checkpoint.rename:1", "loop.observed:170", "checkpoint.file:6", "loop.acted:160", "events.flushed:1",
 )  # fmt: skip
-_FEW = tuple(f"dreamer.{name}" for name in ("batch=4", "length=8", "train_ratio=2"))  # an update per 16 steps
+_FEW = tuple(f"dreamer.{name}" for name in ("batch=4", "length=8", "starts=0", "train_ratio=2"))  # one per 16 steps
 _BURST = ("tdmpc2.seed_steps=500", "tdmpc2.seed_episodes=1")  # half of the 1,000 decisions
 _SOON = ("dcmpc.random_episodes=1",)  # half of the 1,000 decisions
 _EARLY = tuple(

@@ -9,7 +9,7 @@ from bench.agents.dreamer.agent import Dreamer
 @pytest.mark.parametrize("task", ["counter/vector-box", pytest.param("counter/image-discrete", marks=pytest.mark.slow)])
 def test_dreamer_keeps_the_contract(task, tmp_path, monkeypatch):
     variant = tmp_path / "early.yaml"
-    variant.write_text("units: 32\ndeter: 64\nbatch: 4\nlength: 5\ntrain_ratio: 0.6\nimagination: 3\n")
+    variant.write_text("units: 32\ndeter: 64\nbatch: 4\nlength: 5\nstarts: 0\ntrain_ratio: 0.6\nimagination: 3\n")
     updates = []
     update = Dreamer.update
     monkeypatch.setattr(Dreamer, "update", lambda self, batch: updates.append(self) or update(self, batch))
