@@ -21,7 +21,7 @@ demo: setup
 	$(BIN)/bench run --agents dreamer,random --suite demo --scale tiny --seeds 3 --frames 6000
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,9 +64,15 @@ class _Entry(NamedTuple):
     reference: str  # "module:attribute"
 
 
+@cache
+def _installed() -> tuple[metadata.EntryPoint, ...]:
+    """The plug-ins, read once: every reading opens the files of every installed package."""
+    return tuple(metadata.entry_points(group=GROUP))
+
+
 def _entries() -> dict[str, _Entry]:
     entries = {name: _Entry("bench", reference) for name, reference in BUILTIN.items()}
-    for point in metadata.entry_points(group=GROUP):
+    for point in _installed():
         entry = _Entry(point.dist.name if point.dist else "an unnamed package", point.value)
         other = entries.setdefault(point.name, entry)
         if other != entry:

@@ -1,16 +1,18 @@
 """Each agent family owns 45 core-seconds of `make test`: this plug-in adds up what its tests take and fails above it.
 
 A family's tests lie in tests/agents/<family>/. Their names say which share they use: test_learning* 20 s, test_resume*
-10 s, all others 15 s. Processor time counts, children included, not the clock: a busy machine
-changes nothing.
+10 s, all others 15 s. Processor time counts, children included, not the clock. Under pytest-xdist the workers' times
+are added up.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[spent] = defaultdict(float)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The first optimizer of a process imports torch's compiler, two seconds that belong to no family."""
+    if any(share(item.path) for item in session.items) and not session.config.option.collectonly:
+        importlib.import_module("torch._dynamo")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     begin = processor_seconds()
@@ -45,6 +53,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     if (owner := share(item.path)) and not item.get_closest_marker("slow"):
         item.config.stash[spent][owner] += processor_seconds() - begin
     return result
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Of a worker of pytest-xdist that ends: what it ran is added up here."""
+    for family, name, seconds in getattr(node, "workeroutput", {}).get("spent", []):
+        node.config.stash[spent][family, name] += seconds
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -59,5 +74,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     used = session.config.stash[spent]
-    if exitstatus == 0 and any(seconds > SHARES[name] for (_, name), seconds in used.items()):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["spent"] = [(*owner, seconds) for owner, seconds in used.items()]
+    elif exitstatus == 0 and any(seconds > SHARES[name] for (_, name), seconds in used.items()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -15,17 +15,6 @@ from bench.agents.decqn.config import DecQNConfig
 TASK = TASKS["counter/vector-box"]
 
 
-class Points:
-    """Stands where installed packages' entry points are read."""
-
-    def __init__(self, **points: str):
-        self.points = [importlib.metadata.EntryPoint(name, value, registry.GROUP) for name, value in points.items()]
-
-    def __call__(self, group: str) -> list[importlib.metadata.EntryPoint]:
-        assert group == registry.GROUP
-        return self.points
-
-
 @pytest.fixture
 def plugged(monkeypatch, tmp_path):
     """Install agents: a module's text, then entry points into it."""
@@ -33,7 +22,8 @@ def plugged(monkeypatch, tmp_path):
     def plug(text: str = "", **points: str) -> None:
         (tmp_path / "plug.py").write_text(text)
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(registry.metadata, "entry_points", Points(**points))
+        found = [importlib.metadata.EntryPoint(name, value, registry.GROUP) for name, value in points.items()]
+        monkeypatch.setattr(registry, "_installed", lambda: found)
 
     yield plug
     sys.modules.pop("plug", None)

@@ -22,7 +22,7 @@ from bench.tests.agents.dcmpc.subjects import IMAGE, SMALLEST, VECTOR, built, co
 def test_the_contract_is_kept(tmp_path):
     """At the smallest sizes, so that updates and plans are part of it."""
     file = tmp_path / "smallest.yaml"
-    smallest = {**SMALLEST, "batch": 2, "horizon": 2, "members": 2, "iterations": 1, "steps_per_update": 16}
+    smallest = {**SMALLEST, "batch": 2, "horizon": 2, "members": 2, "iterations": 1, "steps_per_update": 32}
     file.write_text("\n".join(f"{name}: {value}" for name, value in smallest.items()))
     results = list(conformance.run(f"dcmpc:{file}", ["counter/vector-box"]))
     assert not [f"{result.name}: {result.reason}" for result in results if not result.ok]

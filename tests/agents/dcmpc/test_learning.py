@@ -4,7 +4,7 @@ updates. That it gets to 80 % with its own settings is for the record in results
 from bench.tests.agents.train import train, way
 
 SOONER = {
-    "horizon": 2,
+    "horizon": 1,
     "discount": 0.95,
     "noise_episodes": 20,
     "learning_rate": 4e-3,
@@ -14,4 +14,4 @@ SOONER = {
 
 
 def test_dcmpc_learns_reach():
-    assert way(train("dcmpc", "toy/reach", 220, {"collection.envs": 8, **SOONER}), "toy/reach") > 0.5
+    assert way(train("dcmpc", "toy/reach", 200, {"collection.envs": 8, **SOONER}), "toy/reach") > 0.5

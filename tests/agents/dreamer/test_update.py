@@ -23,7 +23,7 @@ from bench.agents.dreamer.update import ReturnScale, kl_losses, losses, replay_r
 from bench.agents.dreamer.variants import SIZES
 from bench.tests.agents.counter import VECTOR, steps
 
-SMALL = {"units": 32, "deter": 64, "batch": 4, "length": 8, "imagination": 5, "train_ratio": 8.0}
+SMALL = {"units": 32, "deter": 64, "batch": 4, "length": 8, "imagination": 5, "train_ratio": 2.0}
 AS_PUBLISHED = {"bins": 255, "horizon": 333.0, "rec_scale": 1.0, "starts": 0}  # where tiny differs
 
 

@@ -20,7 +20,7 @@ VECTOR, IMAGE = TASKS["counter/vector-box"], TASKS["counter/image-discrete"]
 @pytest.mark.parametrize("task", ["counter/vector-discrete", pytest.param("counter/image-box", marks=pytest.mark.slow)])
 def test_simulus_keeps_the_contract(task, tmp_path, monkeypatch):
     variant = tmp_path / "early.yaml"
-    fields = {**SMALLEST, "fuser": "[16]", "channels": "[8, 8]", "epoch_steps": 40}
+    fields = {**SMALLEST, "fuser": "[16]", "channels": "[8, 8]", "epoch_steps": 60}
     variant.write_text("".join(f"{name}: {value}\n" for name, value in fields.items()))
     units = []
     update = Simulus._update

@@ -27,7 +27,7 @@ from bench.tests.agents.tdmpc2.subjects import (
 )
 
 
-@pytest.mark.parametrize("task", ["counter/vector-box", "counter/image-box"])
+@pytest.mark.parametrize("task", ["counter/vector-box", pytest.param("counter/image-box", marks=pytest.mark.slow)])
 def test_the_contract_is_kept(task, tmp_path):
     """At the smallest sizes, so that updates and plans are part of it."""
     file = tmp_path / "smallest.yaml"

@@ -11,7 +11,7 @@ from bench.envs import registry as envs
 from bench.envs.vector import VectorTask
 
 SOONER = {
-    "data_episodes": 80, "v_epochs": 6, "hidden": 48, "m_updates": 800, "m_rate_decay": 0.995, "generations": 20,
+    "data_episodes": 80, "v_epochs": 6, "hidden": 48, "m_updates": 700, "m_rate_decay": 0.995, "generations": 15,
     "gap_rollouts": 0,
 }  # fmt: skip
 
