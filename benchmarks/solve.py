@@ -15,6 +15,7 @@ import argparse
 import ast
 import hashlib
 import importlib.util
+import inspect
 import json
 import shlex
 import subprocess
@@ -36,7 +37,9 @@ from bench.results.schema import Evaluation
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "results" / "measured" / "solve.csv"
-STORE = ROOT / "build" / "solve"  # one store per agent and state of its sources: an interrupted measurement goes on
+STORE = (
+    ROOT / "build" / "solve"
+)  # one store per agent, toys of one kind and state of the sources: an interrupted measurement goes on
 SEEDS = 3
 SCALES: tuple[Scale, ...] = ("tiny", "small")
 ENOUGH = 0.8  # of the way from the random policy to the optimum, by every seed
@@ -55,15 +58,16 @@ def pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
                 yield name, task_id
 
 
-def sources(name: str) -> str:
-    """Digest of all that decides how `name` learns a toy: its own folder, what it imports of agents/common, the toys.
+def sources(name: str, task_id: str) -> str:
+    """Digest of all that decides how `name` learns a toy: its folder, what it imports of agents/common, the toy.
 
     It is taken from what the files say to Python: comments, docstrings and layout leave it as it is.
     """
     module = importlib.util.find_spec(agents.get(name).cls.partition(":")[0])
     assert module is not None and module.origin is not None
     own = sorted(Path(module.origin).parent.rglob("*.py"))
-    files = [*own, *_shared(own), *sorted((ROOT / "envs").rglob("toy*.py"))]
+    kinds = [kind for kind in type(envs.make(task_id)).__mro__ if kind.__module__.startswith("bench.envs.toy")]
+    files = [*own, *_shared(own), *sorted({Path(inspect.getfile(kind)).resolve() for kind in kinds})]
     said = [(path.name, _said(ast.parse(path.read_bytes()))) for path in files]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
@@ -109,10 +113,10 @@ def measure(name: str, task_id: str, scale: Scale) -> Row:
     not finish, RuntimeError where the sources did not stay as they were."""
     command = ["run", "--agents", name, "--suite", "toy", "--tasks", task_id, "--scale", scale, "--seeds", str(SEEDS)]
     command += ["--device", "cpu", "--jobs", "1"]
-    digest = sources(name)
+    digest = sources(name, task_id)
     root = STORE / f"{name}-{digest}"
     subprocess.run([sys.executable, "-m", "bench", *command, "--runs", root], check=True)
-    if sources(name) != digest:  # every run starts a process of its own, which reads the sources anew
+    if sources(name, task_id) != digest:  # every run starts a process of its own, which reads the sources anew
         raise RuntimeError(f"the sources of {name} changed while it was measured; type the same command again")
     of_all = reader.runs(root)[0]
     found = [run for run in of_all if (run.record.identity.task, run.record.identity.scale) == (task_id, scale)]

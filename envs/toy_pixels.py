@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from bench.envs.base import TaskEnv, Transition, observed
-from bench.envs.toys import CATCH_STEPS, SIZE, Reach
+from bench.envs.toys import CATCH_STEPS, SIZE, SQUARE, Reach
 
 IMAGE = observed({"image": (SIZE, SIZE, 3)})
 
@@ -19,7 +19,7 @@ _COLOURS = np.array([(220, 60, 60), (60, 200, 60), (80, 100, 240)], np.uint8)
 
 
 class PixelReach(Reach):
-    """`Reach` seen from above: the point white, the goal green, the time since the last payment a bar at the bottom."""
+    """`Reach` seen from above: the point red, the goal green, the time since the last payment a bar at the bottom."""
 
     observation_space = IMAGE
 
@@ -61,12 +61,12 @@ class PixelCatch(TaskEnv):
         if self.blind:
             return {"image": image}
         if self._steps == 0:
-            image[20:44, 20:44] = _COLOURS[self._cue]
+            image[:] = _COLOURS[self._cue]
             return {"image": image}
-        bottom = 6 + 50 * self._steps // CATCH_STEPS
+        top = 38 * self._steps // CATCH_STEPS
         for ball, colour in enumerate(_COLOURS):
-            image[bottom - 5 : bottom, 21 * ball + 8 : 21 * ball + 14] = colour
-        image[60:, 7 * self._place : 7 * self._place + 7] = 255
+            image[top : top + SQUARE, 21 * ball + 2 : 21 * ball + 2 + SQUARE] = colour
+        image[SIZE - 10 :, 7 * self._place : 7 * self._place + 7] = 255
         return {"image": image}
 
     def frame(self) -> np.ndarray:

@@ -16,6 +16,7 @@ from bench.envs.base import TaskEnv, Transition, observed
 
 SPEED = 0.1  # arena half-widths per step, at most, along each axis
 SIZE = 64  # pixels of a picture's side
+SQUARE = 16  # pixels of a side of what it shows: a quarter of the picture, or world models do not see it for long
 PAY_EVERY = 10  # steps
 CATCH_STEPS = 40  # steps of an episode: the balls land with the last one
 REACH_STEPS = 50  # steps of an episode
@@ -48,7 +49,7 @@ def protocol(name: str) -> dict[str, Any]:
     steps = {"maze": MAZE_STEPS, "pixel-catch": CATCH_STEPS}.get(name, REACH_STEPS)
     return {
         "name": "toy",
-        "version": 2 if name == "maze" else 1,  # version 1 of the maze showed places one-hot
+        "version": 1 if name == "reach" else 2,  # the maze showed places one-hot, pictures' things were small
         "task": name,
         "action_repeat": 1,
         "reward": _RULES[name],
@@ -107,13 +108,12 @@ class Reach(TaskEnv):
         return struct.pack("4di", self._x, self._y, self._goal_x, self._goal_y, self._steps)
 
     def frame(self) -> np.ndarray:
+        """The point in red, the goal in green, the time since the last payment as a blue bar."""
         image = np.zeros((SIZE, SIZE, 3), np.uint8)
-        # Positions -1..1 become rows and columns 4..56, so that nothing leaves the picture or covers the bar.
-        goal_row, goal_column = round(30 - 26 * self._goal_y), round(30 + 26 * self._goal_x)
-        image[goal_row - 4 : goal_row + 4, goal_column - 4 : goal_column + 4, 1] = 200
-        row, column = round(30 - 26 * self._y), round(30 + 26 * self._x)
-        image[row - 2 : row + 2, column - 2 : column + 2] = 255
-        image[SIZE - 3 :, : 6 * (self._steps % PAY_EVERY), 0] = 200
+        for channel, x, y in ((0, self._x, self._y), (1, self._goal_x, self._goal_y)):
+            row, column = round(20 - 20 * y), round(24 + 24 * x)  # of the corner: 0..40 and 0..48, above the bar
+            image[row : row + SQUARE, column : column + SQUARE, channel] = 255
+        image[SIZE - 6 :, : 6 * (self._steps % PAY_EVERY), 2] = 255
         return image
 
 

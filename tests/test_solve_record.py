@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
+from pathlib import Path
 
 import pytest
 
 from bench.agents import registry as agents
 from bench.benchmarks import solve
 from bench.benchmarks.suites import toy
+from bench.envs import toy_pixels
 
 PAIRS = list(solve.pairs(sorted(agents.BUILTIN)))
 ROWS = solve.recorded()
@@ -26,7 +29,7 @@ def test_measured_with_these_sources(key: solve.Key) -> None:
     agent, task, scale = key
     again = f"measure it with: python -m bench.benchmarks.solve {agent} {task} --scale {scale}"
     stale = f"the sources that decide how {agent} learns {task} have changed since {ROWS[key]['date']}; {again}"
-    assert ROWS[key]["sources"] == solve.sources(agent), stale
+    assert ROWS[key]["sources"] == solve.sources(agent, task), stale
 
 
 def test_nothing_is_recorded_that_does_not_exist() -> None:
@@ -51,13 +54,12 @@ def test_the_torch_learner_solves(pair: solve.Key) -> None:
 
 def test_layout_and_what_is_not_imported_change_no_digest_and_code_does(tmp_path, monkeypatch) -> None:
     shutil.copytree(solve.ROOT / "agents" / "common", tmp_path / "agents" / "common")
-    (tmp_path / "envs").mkdir()
     monkeypatch.setattr(solve, "ROOT", tmp_path)
 
     def digest(name: str, text: str) -> str:
         with open(tmp_path / "agents" / "common" / name, "a") as file:
             file.write(text)
-        return solve.sources("decqn")
+        return solve.sources("decqn", "toy/reach")
 
     before = digest("replay.py", "def half(x):\n    return x / 2\n")
     assert digest("replay.py", "# a comment\n\n\n") == before
@@ -65,3 +67,12 @@ def test_layout_and_what_is_not_imported_change_no_digest_and_code_does(tmp_path
     after = digest("replay.py", "def half(x):\n    return x / 3\n")
     assert after != before
     assert digest("names.py", "LIMIT = 1\n") != after  # imported by what decqn imports
+
+
+def test_a_toy_of_pictures_is_no_source_of_a_toy_of_vectors(tmp_path, monkeypatch) -> None:
+    before, getfile = {task: solve.sources("decqn", task) for task in toy.suite.tasks}, inspect.getfile
+    changed = tmp_path / "toy_pixels.py"
+    changed.write_text(Path(toy_pixels.__file__).read_text() + "\nSIZE = 32\n")
+    monkeypatch.setattr(inspect, "getfile", lambda kind: changed if "pixels" in kind.__module__ else getfile(kind))
+    now = {task: solve.sources("decqn", task) for task in toy.suite.tasks}
+    assert {task for task in now if now[task] != before[task]} == {"toy/pixel-reach", "toy/pixel-catch"}

@@ -34,6 +34,8 @@ def merge(config: Any, *diffs: Mapping[str, Any]) -> Any:
 
     Keys are dotted for nested fields; nested mappings mean the same. ConfigError where a field or a type is wrong.
     """
+    if not any(diffs):
+        return config() if isinstance(config, type) else config
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 

@@ -11,11 +11,14 @@ from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common.config import merge
 from bench.agents.common.cost import TORCH_PROCESS, row_bytes
 from bench.agents.tdmpc2.config import TDMPC2Config
-from bench.agents.tdmpc2.variants import SCALES, TERMINATING, VARIANTS
+from bench.agents.tdmpc2.variants import PICTURES, SCALES, TERMINATING, VARIANTS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> TDMPC2Config:
-    return merge(TDMPC2Config, SCALES[scale], TERMINATING if task.terminates else {}, variant)
+    pictures = scale == "tiny" and task.id.startswith("toy/") and "image" in task.observation.spaces
+    return merge(
+        TDMPC2Config, SCALES[scale], PICTURES if pictures else {}, TERMINATING if task.terminates else {}, variant
+    )
 
 
 def supports(task: Task, config: TDMPC2Config) -> str | None:

@@ -54,3 +54,18 @@ SCALES: Mapping[str, Diff] = {
         "iterations": 2,
     },
 }
+
+# What a toy of pictures has instead at `tiny`: one picture tells all, and where its squares are is not shifted away.
+PICTURES: Diff = {
+    "images": 1,
+    "shift": 0,
+    "latent": 128,
+    "group": 16,  # a channel's whole 4x4 map: where it saw something
+    "batch": 32,
+    "learning_rate": 2e-3,
+    "encoder_rate": 1.0,
+    "reward_scale": 1.0,
+    "value_scale": 1.0,
+    "seed_steps": 1000,
+    "steps_per_update": 2,
+}

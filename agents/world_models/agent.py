@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from bench.agents.api import Agent, Diverged, Mode, Policy, State, Step, Task
 from bench.agents.common.capture import Capture
+from bench.agents.common.transfer import tensor
 from bench.agents.world_models import controller as controllers
 from bench.agents.world_models import gap, media, vae
 from bench.agents.world_models.config import WorldModelsConfig
@@ -108,7 +109,7 @@ class WorldModels(Agent):
         """[P + 1, size]: the generation's candidates, and at last the mean."""
         if self._flat[0] != self.evolution.generation:
             both = np.concatenate([self.evolution.candidates, self.evolution.mean[None]])
-            self._flat = self.evolution.generation, torch.from_numpy(both).to(self.device)
+            self._flat = self.evolution.generation, self.tensor(both)
         return self._flat[1]
 
     def episode_seed(self, episode: int) -> int:
@@ -192,7 +193,7 @@ class WorldModels(Agent):
         return self._rows
 
     def tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+        return tensor(array, self.device)
 
     # Learning
 

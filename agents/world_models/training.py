@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from bench.agents.api import State
 from bench.agents.common.capture import Capture
+from bench.agents.common.transfer import tensor
 from bench.agents.world_models.config import WorldModelsConfig
 from bench.agents.world_models.controller import told
 from bench.agents.world_models.frames import Frames
@@ -117,9 +118,9 @@ class MTraining:
     def update(self, rows: np.ndarray, begins: bool, frames: Frames, generator: Generator) -> Tensor:
         """One step on rows [T + 1, B]; the metrics [3]. Never waits for the device."""
         device = self.net.kernel.device
-        code = Code(*(torch.from_numpy(frames[name][rows]).to(device).float() for name in ("mu", "logvar")))
+        code = Code(*(tensor(frames[name][rows], device).float() for name in ("mu", "logvar")))
         happened = Happened(
-            *(torch.from_numpy(frames[name][rows]).to(device) for name in ("action", "reward", "first", "terminated"))
+            *(tensor(frames[name][rows], device) for name in ("action", "reward", "first", "terminated"))
         )
         if begins or self.state is None:
             self.state = self.net.initial(rows.shape[1])

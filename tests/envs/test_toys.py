@@ -184,6 +184,8 @@ def test_the_picture_shows_what_the_vector_tells():
     env = PixelReach()
     for seed in range(20):
         image = env.reset(seed=seed)[0]["image"].astype(int)
-        rows, columns = np.nonzero(image[..., 2] == 255)
-        assert abs(columns.mean() + 0.5 - (30 + 26 * env._x)) < 1
-        assert abs(rows.mean() + 0.5 - (30 - 26 * env._y)) < 1
+        for channel, x, y in ((0, env._x, env._y), (1, env._goal_x, env._goal_y)):
+            rows, columns = np.nonzero(image[..., channel])
+            assert len(rows) == 16 * 16
+            assert abs(columns.mean() + 0.5 - (32 + 24 * x)) < 1
+            assert abs(rows.mean() + 0.5 - (28 - 20 * y)) < 1

@@ -9,11 +9,11 @@ from bench.agents import registry
 from bench.agents.api import Step, Task
 from bench.agents.dreamer.agent import Dreamer
 from bench.agents.dreamer.policy import DreamerPolicy
+from bench.tests.agents.dreamer.subjects import AS_PUBLISHED
 
 ENVS, EPISODE = 8, 5  # environments; decisions, the last of which terminates
 TASK = Task("lamp", spaces.Dict({"lamp": spaces.Box(-1, 1, (2,), np.float32)}), spaces.Discrete(3), 1, EPISODE, True)
 SIZES = {"units": 32, "deter": 64, "latents": 8, "classes": 4, "batch": 8, "length": 5, "imagination": 5}
-AS_PUBLISHED = {"bins": 255, "horizon": 333.0, "rec_scale": 1.0, "starts": 0}  # where tiny differs
 SPEED = {"collection.envs": ENVS, "train_ratio": 20.0, "learning_rate": 2e-3, "warmup": 20}  # an update per two steps
 
 

@@ -22,9 +22,9 @@ from bench.agents.dreamer.fresh import Fresh
 from bench.agents.dreamer.update import ReturnScale, kl_losses, losses, replay_returns
 from bench.agents.dreamer.variants import SIZES
 from bench.tests.agents.counter import VECTOR, steps
+from bench.tests.agents.dreamer.subjects import AS_PUBLISHED
 
 SMALL = {"units": 32, "deter": 64, "batch": 4, "length": 8, "imagination": 5, "train_ratio": 2.0}
-AS_PUBLISHED = {"bins": 255, "horizon": 333.0, "rec_scale": 1.0, "starts": 0}  # where tiny differs
 
 
 def built(task_id: str = "counter/vector-box", played: int = 60, **diff: object) -> Dreamer:
