@@ -15,7 +15,6 @@ import argparse
 import ast
 import hashlib
 import importlib.util
-import inspect
 import json
 import shlex
 import subprocess
@@ -31,15 +30,14 @@ from bench.agents.api import Scale
 from bench.benchmarks.provenance import device_kind
 from bench.benchmarks.suites import toy
 from bench.envs import registry as envs
+from bench.envs import toys
 from bench.results import reader, table
 from bench.results.reader import Run
 from bench.results.schema import Evaluation
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "results" / "measured" / "solve.csv"
-STORE = (
-    ROOT / "build" / "solve"
-)  # one store per agent, toys of one kind and state of the sources: an interrupted measurement goes on
+STORE = ROOT / "build" / "solve"  # a store per agent and state of its sources: an interrupted measurement goes on
 SEEDS = 3
 SCALES: tuple[Scale, ...] = ("tiny", "small")
 ENOUGH = 0.8  # of the way from the random policy to the optimum, by every seed
@@ -66,10 +64,16 @@ def sources(name: str, task_id: str) -> str:
     module = importlib.util.find_spec(agents.get(name).cls.partition(":")[0])
     assert module is not None and module.origin is not None
     own = sorted(Path(module.origin).parent.rglob("*.py"))
-    kinds = [kind for kind in type(envs.make(task_id)).__mro__ if kind.__module__.startswith("bench.envs.toy")]
-    files = [*own, *_shared(own), *sorted({Path(inspect.getfile(kind)).resolve() for kind in kinds})]
+    files = [*own, *_shared(own), *toy_files(task_id)]
     said = [(path.name, _said(ast.parse(path.read_bytes()))) for path in files]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+
+
+def toy_files(task_id: str) -> list[Path]:
+    """Where a toy is written: its own file, and the one that has the rules of all."""
+    return sorted(
+        {Path(str(sys.modules[name].__file__)) for name in (type(envs.make(task_id)).__module__, toys.__name__)}
+    )
 
 
 def _shared(files: Iterable[Path]) -> list[Path]:
@@ -170,10 +174,10 @@ def main(argv: list[str]) -> None:
     asked = parser.parse_args(argv)
     try:
         wanted = list(pairs([asked.agent] if asked.agent else sorted(agents.BUILTIN)))
-        toys = [envs.resolve(asked.toy, toy.suite.tasks)] if asked.toy else toy.suite.tasks
+        chosen = [envs.resolve(asked.toy, toy.suite.tasks)] if asked.toy else toy.suite.tasks
     except (agents.UnknownAgent, envs.UnknownTask) as error:
         parser.error(str(error))
-    wanted = [(name, task_id) for name, task_id in wanted if task_id in toys]
+    wanted = [(name, task_id) for name, task_id in wanted if task_id in chosen]
     if not wanted:
         parser.error(f"{asked.agent} does not support {asked.toy}")
     for name, task_id in wanted:

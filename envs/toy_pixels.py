@@ -33,7 +33,7 @@ class PixelCatch(TaskEnv):
     Only the first picture shows the cue. The first action moves nothing: after it the paddle appears in a place drawn
     at random, so that neither its place nor anything else in later pictures tells the cue. Then it moves by one place
     of nine a step. The landing ends the episode. Which colour falls where is the same in every episode: red left, green
-    in the middle, blue right.
+    in the middle, blue right. They fall by 38 pixels in 40 steps: the pictures of steps 20 and 21 are alike.
 
     Action: left, stay, right.
     """

@@ -44,3 +44,18 @@ def test_what_belongs_to_no_family_is_not_counted(pytester, monkeypatch, path):
     result = session(pytester, path, monkeypatch)
     assert result.ret == pytest.ExitCode.OK
     assert "core-seconds" not in result.stdout.str()
+
+
+def test_what_the_workers_of_xdist_ran_is_added_up(pytester):
+    """Two files of one family, each within the share, in a process each."""
+    folder = pytester.path / "tests" / "agents" / "greedy"
+    folder.mkdir(parents=True)
+    for name in ("test_learning_a.py", "test_learning_b.py"):
+        (folder / name).write_text(dedent(BUSY.format(seconds=0.3)))
+    pytester.makeconftest('from bench.tests import allowance\nallowance.SHARES["learning"] = 0.5')
+    result = pytester.runpytest_subprocess(
+        "-n", "2", "--dist", "loadfile", "-p", "bench.tests.allowance", "--import-mode=importlib"
+    )
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["greedy * learning * of *OVER"])

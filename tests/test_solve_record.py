@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from bench.agents import registry as agents
 from bench.benchmarks import solve
 from bench.benchmarks.suites import toy
-from bench.envs import toy_pixels
+from bench.envs import toy_pixels, toys
 
 PAIRS = list(solve.pairs(sorted(agents.BUILTIN)))
 ROWS = solve.recorded()
@@ -69,10 +68,14 @@ def test_layout_and_what_is_not_imported_change_no_digest_and_code_does(tmp_path
     assert digest("names.py", "LIMIT = 1\n") != after  # imported by what decqn imports
 
 
-def test_a_toy_of_pictures_is_no_source_of_a_toy_of_vectors(tmp_path, monkeypatch) -> None:
-    before, getfile = {task: solve.sources("decqn", task) for task in toy.suite.tasks}, inspect.getfile
-    changed = tmp_path / "toy_pixels.py"
-    changed.write_text(Path(toy_pixels.__file__).read_text() + "\nSIZE = 32\n")
-    monkeypatch.setattr(inspect, "getfile", lambda kind: changed if "pixels" in kind.__module__ else getfile(kind))
-    now = {task: solve.sources("decqn", task) for task in toy.suite.tasks}
-    assert {task for task in now if now[task] != before[task]} == {"toy/pixel-reach", "toy/pixel-catch"}
+@pytest.mark.parametrize(
+    ("module", "changes"),
+    [(toys, set(toy.suite.tasks)), (toy_pixels, {"toy/pixel-reach", "toy/pixel-catch"})],
+    ids=["rules", "pictures"],
+)
+def test_a_toys_file_is_a_source_of_that_toy_alone_and_the_rules_of_all(module, changes, tmp_path, monkeypatch) -> None:
+    before = {task: solve.sources("decqn", task) for task in toy.suite.tasks}
+    changed = tmp_path / Path(module.__file__).name
+    changed.write_text(Path(module.__file__).read_text() + "\nSIZE = 32\n")
+    monkeypatch.setattr(module, "__file__", str(changed))
+    assert {task for task in toy.suite.tasks if solve.sources("decqn", task) != before[task]} == changes

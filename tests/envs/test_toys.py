@@ -8,7 +8,7 @@ import pytest
 
 from bench.envs import toys
 from bench.envs.toy_pixels import PixelCatch, PixelReach
-from bench.envs.toys import Maze, Reach, references
+from bench.envs.toys import CATCH_STEPS, Maze, Reach, references
 
 ENVS = {"toy/reach": Reach, "toy/maze": Maze, "toy/pixel-reach": PixelReach, "toy/pixel-catch": PixelCatch}
 
@@ -189,3 +189,18 @@ def test_the_picture_shows_what_the_vector_tells():
             assert len(rows) == 16 * 16
             assert abs(columns.mean() + 0.5 - (32 + 24 * x)) < 1
             assert abs(rows.mean() + 0.5 - (28 - 20 * y)) < 1
+
+
+def test_every_picture_of_the_catch_shows_balls_and_paddle_where_they_are():
+    env = PixelCatch()
+    env.reset(seed=0)
+    for _ in range(CATCH_STEPS):
+        image = env.step(2)[0]["image"].astype(int)
+        paddle = (image == 255).all(-1)
+        rows, columns = np.nonzero(paddle)
+        assert paddle.sum() == 10 * 7
+        assert (rows.min(), columns.min()) == (54, 7 * env._place)
+        for ball in range(3):
+            third = image[:54, 21 * ball : 21 * ball + 21]
+            assert third.any(-1).sum() == 16 * 16
+            assert (third.argmax(-1)[third.any(-1)] == ball).all()

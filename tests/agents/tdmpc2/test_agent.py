@@ -14,6 +14,7 @@ from bench.agents.tdmpc2 import spec as entry
 from bench.agents.tdmpc2.agent import TDMPC2, TDMPC2Policy, stacked
 from bench.benchmarks import plan
 from bench.benchmarks.errors import RequestError
+from bench.envs import registry as envs
 from bench.tests.agents.tdmpc2.subjects import (
     IMAGE,
     SMALLEST,
@@ -297,3 +298,10 @@ def test_every_scale_is_supported_and_has_its_costs(scale, task):
     resolved = config(task, scale)
     assert entry.supports(task, resolved) is None
     assert entry.cost(task, resolved).flops > 0
+
+
+def test_toys_of_pictures_have_settings_of_their_own_at_tiny():
+    """What tells all in one picture is seen alone; elsewhere pictures are stacked as published."""
+    where = [("toy/pixel-reach", "tiny"), ("toy/pixel-reach", "small"), ("dmc-vision/walker_walk", "tiny")]
+    assert [config(envs.task(task), scale).images for task, scale in where] == [1, 3, 3]
+    assert config(envs.task("toy/reach"), "tiny").batch == 64
