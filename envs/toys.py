@@ -16,7 +16,7 @@ from bench.envs.base import TaskEnv, Transition, observed
 
 SPEED = 0.1  # arena half-widths per step, at most, along each axis
 SIZE = 64  # pixels of a picture's side
-SQUARE = 16  # pixels of a side of what it shows: a quarter of the picture, or world models do not see it for long
+SQUARE = 16  # pixels of a side of what it shows; of 4 and 8, world models saw nothing for long
 PAY_EVERY = 10  # steps
 CATCH_STEPS = 40  # steps of an episode: the balls land with the last one
 REACH_STEPS = 50  # steps of an episode
@@ -49,7 +49,7 @@ def protocol(name: str) -> dict[str, Any]:
     steps = {"maze": MAZE_STEPS, "pixel-catch": CATCH_STEPS}.get(name, REACH_STEPS)
     return {
         "name": "toy",
-        "version": 1 if name == "reach" else 2,  # the maze showed places one-hot, pictures' things were small
+        "version": 1 if name == "reach" else 2,  # before: places one-hot in the maze, tiny things in pictures
         "task": name,
         "action_repeat": 1,
         "reward": _RULES[name],
