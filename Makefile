@@ -33,6 +33,9 @@ solve: setup
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m bench.benchmarks.solve
 	$(BIN)/python -m bench.benchmarks.solve dreamer toy/reach --scale small
+	$(BIN)/python -m bench.benchmarks.solve dreamer_v1 toy/reach --scale small
+	$(BIN)/python -m bench.benchmarks.solve decqn toy/pixel-reach --scale small
+	$(BIN)/python -m bench.benchmarks.solve tdmpc2 toy/pixel-reach --scale small
 
 bench: setup
 	$(BIN)/python -m bench.benchmarks.hot_paths

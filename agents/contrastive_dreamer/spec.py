@@ -13,7 +13,7 @@ from bench.agents.common.gaussian_dreamer.scales import changes
 from bench.agents.common.names import unknown
 from bench.agents.common.rssm.request import fitted
 from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
-from bench.agents.contrastive_dreamer.variants import VARIANTS
+from bench.agents.contrastive_dreamer.variants import VARIANTS, VECTORS
 
 CHOICES = {
     "objective": ("infonce", "none"),
@@ -23,7 +23,8 @@ CHOICES = {
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> ContrastiveDreamerConfig:
-    config = merge(ContrastiveDreamerConfig, *changes("image" in task.observation.spaces, scale))
+    vectors = {} if "image" in task.observation.spaces else VECTORS
+    config = merge(ContrastiveDreamerConfig, *changes(task, scale), vectors)
     return merge(config, fitted(task, config), variant)
 
 

@@ -12,3 +12,6 @@ VARIANTS: Mapping[str, Mapping[str, Any] | str] = {
     "v3": "dreamer:infonce",  # the same objective on DreamerV3, whose agent that is
     "norepresentation": {"objective": "none"},  # what InfoNCE adds: the same agent without it
 }
+
+# Of a few numbers InfoNCE pays a nat for every nat the KL takes: at its full weight states would tell next to nothing.
+VECTORS: Mapping[str, Any] = {"kl_scale": 0.1}

@@ -15,7 +15,7 @@ from bench.agents.dreamer_v1.variants import VARIANTS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerV1Config:
-    config = merge(DreamerV1Config, *changes("image" in task.observation.spaces, scale))
+    config = merge(DreamerV1Config, *changes(task, scale))
     return merge(config, fitted(task, config), variant)
 
 

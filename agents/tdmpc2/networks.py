@@ -83,6 +83,9 @@ class Encoder(nn.Module):
                 nn.Conv2d(channels, channels, 3, 2), nn.ReLU(),
                 nn.Conv2d(channels, channels, 3, 1),
             )  # fmt: skip
+            for layer in self.net:
+                if isinstance(layer, nn.Conv2d):
+                    layer.weight.data.mul_(config.image_gain)
         else:
             size = sum(flatdim(spaces[key]) for key in self.vectors)
             hidden = (config.encoder_width,) * (config.encoder_layers - 1)

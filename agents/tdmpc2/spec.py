@@ -15,10 +15,9 @@ from bench.agents.tdmpc2.variants import PICTURES, SCALES, TERMINATING, VARIANTS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> TDMPC2Config:
-    pictures = scale == "tiny" and task.id.startswith("toy/") and "image" in task.observation.spaces
-    return merge(
-        TDMPC2Config, SCALES[scale], PICTURES if pictures else {}, TERMINATING if task.terminates else {}, variant
-    )
+    pictures = scale != "paper" and task.id.startswith("toy/") and "image" in task.observation.spaces
+    shrunk = PICTURES if pictures else SCALES[scale]
+    return merge(TDMPC2Config, shrunk, TERMINATING if task.terminates else {}, variant)
 
 
 def supports(task: Task, config: TDMPC2Config) -> str | None:

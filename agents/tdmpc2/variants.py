@@ -55,17 +55,19 @@ SCALES: Mapping[str, Diff] = {
     },
 }
 
-# What a toy of pictures has instead at `tiny`: one picture tells all, and where its squares are is not shifted away.
+# What the toys of pictures have at `small` and `tiny`, beside the rest of `tiny`: one picture tells all, and where its
+# squares are is not shifted away.
 PICTURES: Diff = {
+    **SCALES["tiny"],
     "images": 1,
     "shift": 0,
-    "latent": 128,
+    "latent": 256,
     "group": 16,  # a channel's whole 4x4 map: where it saw something
+    "image_gain": 3.2,  # first latents tell two pictures apart
     "batch": 32,
     "learning_rate": 2e-3,
-    "encoder_rate": 1.0,
+    "encoder_rate": 0.05,  # the paper's rate, but for heads that learn faster
     "reward_scale": 1.0,
     "value_scale": 1.0,
-    "seed_steps": 1000,
-    "steps_per_update": 2,
+    "seed_steps": 5000,
 }

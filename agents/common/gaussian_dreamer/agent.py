@@ -96,9 +96,9 @@ class GaussianDreamer(RecurrentAgent):
 
     def model_loss(self, inferred: Inferred, divergence: Tensor) -> Tensor:
         """The negative evidence bound, its KL not below the free nats in the batch's mean."""
-        weights = {"continue": self.config.continue_scale}
+        weights = {"reward": self.config.reward_scale, "continue": self.config.continue_scale}
         terms = [weights.get(name, 1.0) * term for name, term in inferred.terms.items()]
-        return torch.stack([*terms, divergence.clamp(min=self.config.free_nats)]).sum()
+        return torch.stack([*terms, self.config.kl_scale * divergence.clamp(min=self.config.free_nats)]).sum()
 
     def dream(self, states: Latent) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The H states that are imagined from each posterior state [B, T, ...], which is not among them: features

@@ -24,7 +24,9 @@ class GaussianDreamerConfig(AgentConfig):
     train_every: int = 1000  # frames between bursts of updates [C]
     train_steps: int = 100  # updates per burst [C]
 
+    kl_scale: float = 1.0  # weight of the KL [C]
     free_nats: float = 3.0  # below which the batch's mean KL trains nothing [C]
+    reward_scale: float = 1.0  # weight of the reward's likelihood [C]
     continue_scale: float = 10.0  # weight of the head of going on, where episodes end by themselves [C]
     imagination: int = 15  # decisions H [C]
     discount: float = 0.99  # gamma, per decision [C]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.agents.api import Task
+
 # States without pictures tell a few nats: with the published 3 to spare nothing would ever train the prior.
 VECTORS: Mapping[str, Any] = {"free_nats": 0.0}
 
@@ -44,6 +46,21 @@ SCALES: Mapping[str, Mapping[str, Any]] = {
 IMAGES: Mapping[str, Mapping[str, Any]] = {"paper": {}, "small": {}, "tiny": {"train_steps": 3}}
 
 
-def changes(images: bool, scale: str) -> tuple[Mapping[str, Any], ...]:
-    """The diffs for tasks with or without pictures at a scale, in the order they apply."""
-    return (SCALES[scale], IMAGES[scale]) if images else (VECTORS, SCALES[scale])
+# What toys of vectors have instead at `small`: the model of `tiny` on longer sequences, so that states stay true for as
+# long as they are imagined, and a reward whose errors weigh about as much as those of vectors.
+TOYS: Mapping[str, Any] = {
+    **SCALES["tiny"],
+    "batch": 8,
+    "length": 20,
+    "reward_scale": 100.0,
+    "imagination": 10,
+    "discount": 0.9,
+}
+
+
+def changes(task: Task, scale: str) -> tuple[Mapping[str, Any], ...]:
+    """The diffs for a task at a scale, in the order they apply."""
+    if "image" in task.observation.spaces:
+        return SCALES[scale], IMAGES[scale]
+    toy = task.id.startswith("toy/") and scale == "small"
+    return VECTORS, TOYS if toy else SCALES[scale]

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch.nn import ELU
 
+from bench.agents import registry
 from bench.agents.common.representation import InfoNCE
 from bench.agents.common.rssm.dense import mlp
 from bench.agents.common.rssm.losses import infer
+from bench.agents.counter import TASKS
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
 
 DIRECTIONS = ({"direction": "over_states"}, {"direction": "both"}, {"candidates": "window"}, {"objective": "none"})
@@ -40,7 +42,7 @@ def test_the_encoder_learns_from_infonce_kl_and_reward_and_nothing_else(task):
     encoder = agent.networks.encoder
     parts = [gradient(agent, term, encoder) for term in (*inferred.terms.values(), divergence)]
     assert all(part.abs().max() > 0 for part in parts)
-    agent.config = agent.config.__class__(**{**vars(agent.config), "free_nats": 0.0})
+    agent.config = agent.config.__class__(**{**vars(agent.config), "free_nats": 0.0, "kl_scale": 1.0})
     whole = gradient(agent, agent.model_loss(inferred, divergence), encoder)
     assert torch.allclose(whole, sum(parts), atol=1e-6)
     feature, reward, value, _ = agent.dream(inferred.states)
@@ -52,6 +54,17 @@ def test_without_the_objective_only_kl_and_reward_are_left():
     assert set(infer(agent, agent.batch()).terms) == {"reward", "continue"}
     assert not list(agent.networks.representation.parameters())
     assert agent.world_model.predicts.decodes == ()
+
+
+def test_the_kl_weighs_less_where_nothing_but_vectors_is_seen():
+    """In every variant, so that what InfoNCE adds is compared at the same weight."""
+    spec = registry.get("contrastive_dreamer")
+    for variant in ({}, dict(spec.variants["norepresentation"])):
+        vectors, images = (
+            registry.resolve(spec, TASKS[f"counter/{kind}-box"], "paper", variant, {}) for kind in ("vector", "image")
+        )
+        assert (vectors.kl_scale, vectors.free_nats) == (0.1, 0.0)
+        assert (images.kl_scale, images.free_nats) == (1.0, 3.0)
 
 
 def test_candidates_are_all_states_of_the_batch():

@@ -13,6 +13,7 @@ from bench.agents.common.rssm.losses import infer
 from bench.agents.common.rssm.model import Latent
 from bench.agents.counter import TASKS
 from bench.agents.dreamer_v1.agent import DreamerV1
+from bench.envs import registry as envs
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
 
 
@@ -106,6 +107,19 @@ def test_free_nats_are_of_the_batch_s_mean_and_gradients_flow_to_both_sides():
     assert torch.autograd.grad(kl(above), inferred.prior, retain_graph=True)[0].abs().max() > 1e-6
 
 
+def test_the_reward_s_and_the_kl_s_weights_are_theirs_alone():
+    agent = built("dreamer_v1")
+    inferred = infer(agent, agent.batch())
+    divergence = torch.tensor(5.0)
+
+    def loss(**diff: float) -> float:
+        agent.config = registry.resolve(registry.get("dreamer_v1"), agent.task, "tiny", diff, {})
+        return agent.model_loss(inferred, divergence).item()
+
+    assert loss(reward_scale=11.0) - loss() == pytest.approx(10 * inferred.terms["reward"].item(), rel=1e-4)
+    assert loss(kl_scale=3.0) - loss() == pytest.approx(10.0, rel=1e-4)
+
+
 class Constant(Actor):
     """The same mean everywhere, one number, with noise of deviation 0.3."""
 
@@ -183,6 +197,15 @@ def test_settings_follow_what_is_seen_and_how_long_episodes_are():
     assert [config.free_nats for config in seen] == [0.0, 3.0]
     assert [config.length for config in seen] == [13, 13]  # of an episode of 12 decisions; else 50
     assert spec.supports(images, seen[1]) is None
+
+
+def test_toys_of_vectors_have_settings_of_their_own_at_small():
+    spec, toys = registry.get("dreamer_v1"), [envs.task(name) for name in ("toy/reach", "toy/pixel-reach")]
+    vectors, images = (registry.resolve(spec, task, "small", {}, {}) for task in toys)
+    assert (vectors.reward_scale, vectors.discount, vectors.free_nats, vectors.deter) == (100.0, 0.9, 0.0, 64)
+    assert (images.reward_scale, images.discount, images.free_nats, images.deter) == (1.0, 0.99, 3.0, 200)
+    control = registry.resolve(spec, TASKS["counter/vector-box"], "small", {}, {})
+    assert (control.reward_scale, control.discount, control.free_nats) == (1.0, 0.99, 0.0)
 
 
 def test_exploring_adds_noise_and_evaluating_none():

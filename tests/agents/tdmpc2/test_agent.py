@@ -300,8 +300,9 @@ def test_every_scale_is_supported_and_has_its_costs(scale, task):
     assert entry.cost(task, resolved).flops > 0
 
 
-def test_toys_of_pictures_have_settings_of_their_own_at_tiny():
+def test_toys_of_pictures_have_settings_of_their_own_at_smaller_scales():
     """What tells all in one picture is seen alone; elsewhere pictures are stacked as published."""
-    where = [("toy/pixel-reach", "tiny"), ("toy/pixel-reach", "small"), ("dmc-vision/walker_walk", "tiny")]
-    assert [config(envs.task(task), scale).images for task, scale in where] == [1, 3, 3]
+    where = [("toy/pixel-reach", "paper"), ("toy/pixel-reach", "small"), ("toy/pixel-reach", "tiny")]
+    where.append(("dmc-vision/walker_walk", "tiny"))
+    assert [config(envs.task(task), scale).images for task, scale in where] == [3, 1, 1, 3]
     assert config(envs.task("toy/reach"), "tiny").batch == 64

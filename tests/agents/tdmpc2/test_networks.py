@@ -264,6 +264,13 @@ def test_images_shrink_to_sixteen_numbers_per_channel():
     )
 
 
+def test_the_image_gain_multiplies_the_convolutions_first_weights_alone():
+    plain, louder = (built(IMAGE, image_gain=gain).networks.encoder.net for gain in (1.0, 3.0))
+    for one, other in zip(plain[::2], louder[::2], strict=True):
+        torch.testing.assert_close(other.weight, 3 * one.weight)
+        assert torch.equal(other.bias, one.bias)
+
+
 def test_an_image_is_shifted_whole_with_its_border_repeated():
     image = torch.arange(64).repeat(64, 1)[..., None].repeat(300, 1, 1, 2).byte()  # every pixel shows its column
     moved = shifted(image, 3, generator())
