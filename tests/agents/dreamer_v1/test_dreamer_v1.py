@@ -118,6 +118,7 @@ def test_the_reward_s_and_the_kl_s_weights_are_theirs_alone():
 
     assert loss(reward_scale=11.0) - loss() == pytest.approx(10 * inferred.terms["reward"].item(), rel=1e-4)
     assert loss(kl_scale=3.0) - loss() == pytest.approx(10.0, rel=1e-4)
+    assert loss(kl_scale=3.0, free_nats=7.0) - loss() == pytest.approx(3 * 7.0 - 5.0, rel=1e-4)
 
 
 class Constant(Actor):
@@ -203,6 +204,7 @@ def test_toys_of_vectors_have_settings_of_their_own_at_small():
     spec, toys = registry.get("dreamer_v1"), [envs.task(name) for name in ("toy/reach", "toy/pixel-reach")]
     vectors, images = (registry.resolve(spec, task, "small", {}, {}) for task in toys)
     assert (vectors.reward_scale, vectors.discount, vectors.free_nats, vectors.deter) == (100.0, 0.9, 0.0, 64)
+    assert (vectors.batch, vectors.length, vectors.imagination) == (8, 20, 10)
     assert (images.reward_scale, images.discount, images.free_nats, images.deter) == (1.0, 0.99, 3.0, 200)
     control = registry.resolve(spec, TASKS["counter/vector-box"], "small", {}, {})
     assert (control.reward_scale, control.discount, control.free_nats) == (1.0, 0.99, 0.0)

@@ -303,6 +303,8 @@ def test_every_scale_is_supported_and_has_its_costs(scale, task):
 def test_toys_of_pictures_have_settings_of_their_own_at_smaller_scales():
     """What tells all in one picture is seen alone; elsewhere pictures are stacked as published."""
     where = [("toy/pixel-reach", "paper"), ("toy/pixel-reach", "small"), ("toy/pixel-reach", "tiny")]
-    where.append(("dmc-vision/walker_walk", "tiny"))
-    assert [config(envs.task(task), scale).images for task, scale in where] == [3, 1, 1, 3]
+    where += [("dmc-vision/walker_walk", scale) for scale in ("small", "tiny")]
+    resolved = [config(envs.task(task), scale) for task, scale in where]
+    assert [each.images for each in resolved] == [3, 1, 1, 3, 3]
+    assert [each.image_gain for each in resolved] == [1.0, 3.2, 3.2, 1.0, 1.0]
     assert config(envs.task("toy/reach"), "tiny").batch == 64
