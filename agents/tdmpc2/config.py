@@ -22,7 +22,7 @@ class TDMPC2Config(AgentConfig):
     log_std_min: float = -10.0  # of the policy's Gaussian before its tanh [C]
     log_std_max: float = 2.0  # likewise [C]
     images: int = 3  # last images seen at once; vectors are seen alone [C]
-    image_gain: float = 1.0  # of the convolutions' first weights, in torch's own [C]
+    image_gain: float = 1.0  # factor of the convolutions' initial weights over torch's [C]
     shift: int = 3  # pixels: the largest random shift of an image along each axis [C]
     episodic: bool = False  # whether terminations are predicted; set where the task terminates (spec.py) [C]
     # Learning

@@ -46,8 +46,8 @@ SCALES: Mapping[str, Mapping[str, Any]] = {
 IMAGES: Mapping[str, Mapping[str, Any]] = {"paper": {}, "small": {}, "tiny": {"train_steps": 3}}
 
 
-# What toys of vectors have instead at `small`: the model of `tiny` on longer sequences, so that states stay true for as
-# long as they are imagined, and a reward whose errors weigh about as much as those of vectors.
+# What toys of vectors have instead at `small`: the model of `tiny` on longer sequences, which hold what is
+# imagined and half an episode of reach, and a reward that is not next to nothing beside vectors.
 TOYS: Mapping[str, Any] = {
     **SCALES["tiny"],
     "batch": 8,
