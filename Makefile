@@ -34,6 +34,7 @@ solve: setup
 	$(BIN)/python -m bench.benchmarks.solve
 	$(BIN)/python -m bench.benchmarks.solve dreamer toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer_v1 toy/reach --scale small
+	$(BIN)/python -m bench.benchmarks.solve dreamer_v2 toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve decqn toy/pixel-reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve tdmpc2 toy/pixel-reach --scale small
 

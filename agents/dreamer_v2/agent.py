@@ -66,7 +66,7 @@ class DreamerV2(RecurrentAgent):
         config, latents = self.config, self.networks.rssm.latents
         inferred = infer(self, batch)
         kl = balanced_kl(latents, inferred.posterior, inferred.prior, config.kl_balance, config.free_nats)
-        weights = {"continue": config.continue_scale}
+        weights = {"reward": config.reward_scale, "continue": config.continue_scale}
         terms = [weights.get(name, 1.0) * term for name, term in inferred.terms.items()]
         optimizer = self.optimizers["model"]
         norm = optimizer.step(optimizer.gradients(torch.stack([*terms, config.kl_scale * kl]).sum()))

@@ -30,6 +30,7 @@ class DreamerV2Config(AgentConfig):
     kl_balance: float = 0.8  # alpha: weight of the KL that trains the prior; 1 - alpha, of that of the posterior [C]
     kl_scale: float = 1.0  # 0.1 on Atari [C]
     free_nats: float = 1.0  # below which the batch's mean KL trains nothing; 0 on Atari [C]
+    reward_scale: float = 1.0  # weight of the reward's likelihood [C]
     continue_scale: float = 5.0  # weight of the head of going on, where episodes end by themselves [C]
     squash: bool = False  # whether the model's reward is tanh of the task's: on Atari [C]
 

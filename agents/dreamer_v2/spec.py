@@ -12,16 +12,14 @@ from bench.agents.common.config import merge
 from bench.agents.common.names import unknown
 from bench.agents.common.rssm import request
 from bench.agents.dreamer_v2.config import DreamerV2Config
-from bench.agents.dreamer_v2.variants import DISCRETE, IMAGES, SCALES, SETTINGS, VARIANTS, VECTORS
+from bench.agents.dreamer_v2.variants import DISCRETE, SETTINGS, VARIANTS, changes
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerV2Config:
     settings = merge(DreamerV2Config, variant).settings
     protocol = SETTINGS.get(settings, {}).get(task.id.partition("/")[0], {})
     actions = DISCRETE if isinstance(task.action, spaces.Discrete) else {}
-    images = "image" in task.observation.spaces
-    kind = (SCALES[scale], IMAGES[scale]) if images else (VECTORS, SCALES[scale])
-    config = merge(DreamerV2Config, actions, protocol, *kind)
+    config = merge(DreamerV2Config, actions, protocol, *changes(task, scale))
     return merge(config, request.fitted(task, config), variant)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.agents.api import Scale, Task
+
 Diff = Mapping[str, Any]
 
 VARIANTS: Mapping[str, Diff] = {
@@ -76,3 +78,15 @@ SCALES: Mapping[str, Diff] = {
 
 # And what they change besides where there are pictures: sequences that hold an episode's memory, and fewer updates.
 IMAGES: Mapping[str, Diff] = {"paper": {}, "small": {}, "tiny": {"batch": 4, "length": 40, "train_every": 20}}
+
+# What toys of vectors have instead at `small`: the model of `tiny`, and a reward that is not next to nothing beside
+# vectors.
+TOYS: Diff = {**SCALES["tiny"], "reward_scale": 100.0}
+
+
+def changes(task: Task, scale: Scale) -> tuple[Diff, ...]:
+    """The diffs for a task at a scale, in the order they apply."""
+    if "image" in task.observation.spaces:
+        return SCALES[scale], IMAGES[scale]
+    toy = task.id.startswith("toy/") and scale == "small"
+    return VECTORS, TOYS if toy else SCALES[scale]

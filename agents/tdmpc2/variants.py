@@ -65,6 +65,7 @@ PICTURES: Diff = {
     "group": 16,  # a channel's whole 4x4 map: where it saw something
     "image_gain": 3.2,  # first latents tell two pictures apart
     "batch": 32,
+    "steps_per_update": 2,
     "learning_rate": 2e-3,
     "encoder_rate": 0.05,  # the paper's rate, but for heads that learn faster
     "reward_scale": 1.0,

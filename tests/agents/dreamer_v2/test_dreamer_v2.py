@@ -1,6 +1,7 @@
 """DreamerV2 against the specification."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from bench.agents.dreamer_v2.actor import OneHot, TruncatedNormal
 from bench.agents.dreamer_v2.agent import DreamerV2, balanced_kl
 from bench.agents.dreamer_v2.latents import CategoricalLatents
 from bench.agents.dreamer_v2.networks import NormedGRU
+from bench.envs import registry as envs
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
 
 
@@ -227,6 +229,28 @@ def test_rewards_are_squashed_for_the_model_alone():
     agent.update(batch)
     assert torch.equal(seen[0].reward, torch.tanh(batch.reward))
     assert batch.reward.max() > 1
+
+
+def test_the_reward_s_weight_is_its_alone():
+    agent = built("dreamer_v2", "counter/vector-box", played=30, prefill=1000)
+    batch, optimizer, seen = agent.batch(), agent.optimizers["model"], []
+    whole = optimizer.gradients
+    optimizer.gradients = lambda loss: seen.append(loss.item()) or whole(loss)
+    weights, chance = {key: value.clone() for key, value in agent.networks.state_dict().items()}, agent.generator
+    for scale in (1.0, 11.0):
+        agent.networks.load_state_dict(weights)
+        agent.config, agent.generator = replace(agent.config, reward_scale=scale), chance.clone_state()
+        reward = agent.update_model(batch)[1]["loss_reward"].item()
+    assert seen[1] - seen[0] == pytest.approx(10 * reward, rel=1e-4)
+
+
+def test_toys_of_vectors_have_settings_of_their_own_at_small():
+    spec, toys = registry.get("dreamer_v2"), [envs.task(name) for name in ("toy/reach", "toy/pixel-reach")]
+    vectors, images = (registry.resolve(spec, task, "small", {}, {}) for task in toys)
+    assert (vectors.reward_scale, vectors.free_nats, vectors.deter, vectors.train_every) == (100.0, 0.0, 64, 4)
+    assert (images.reward_scale, images.free_nats, images.deter, images.train_every) == (1.0, 1.0, 200, 5)
+    control = registry.resolve(spec, TASKS["counter/vector-box"], "small", {}, {})
+    assert (control.reward_scale, control.free_nats, control.deter) == (1.0, 0.0, 200)
 
 
 def test_the_published_sizes():
