@@ -6,7 +6,8 @@
     python -m bench.benchmarks.solve dreamer --scale small  with four times the decisions, where tiny did not suffice
 
 Writes results/measured/solve.csv, one row per agent, toy and scale. Every row carries a digest of the sources it was
-measured with, and tests/test_solve_record.py fails where those have changed since. `random` is the control.
+measured with, or of later ones that gave the same events byte for byte; tests/test_solve_record.py fails where those
+have changed since. `random` is the control.
 """
 
 from __future__ import annotations

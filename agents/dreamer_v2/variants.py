@@ -79,8 +79,7 @@ SCALES: Mapping[str, Diff] = {
 # And what they change besides where there are pictures: sequences that hold an episode's memory, and fewer updates.
 IMAGES: Mapping[str, Diff] = {"paper": {}, "small": {}, "tiny": {"batch": 4, "length": 40, "train_every": 20}}
 
-# What toys of vectors have instead at `small`: the model of `tiny`, and a reward that is not next to nothing beside
-# vectors.
+# What toys of vectors have instead at `small`: all of `tiny`, and the reward weighed as `dreamer_v1` has it there.
 TOYS: Diff = {**SCALES["tiny"], "reward_scale": 100.0}
 
 

@@ -49,7 +49,7 @@ def way(horizon: int, candidates: int, elites: int, iterations: int) -> float:
 
 
 @pytest.mark.slow
-def test_twelve_decisions_are_few_for_reach_however_they_are_searched_and_twenty_are_not():
+def test_plans_at_tiny_and_as_published_hardly_solve_reach_and_a_sharper_longer_search_does():
     assert way(12, 100, 10, 4) < 0.83  # `tiny`
     assert way(12, 1000, 100, 10) < 0.85  # published
     assert way(20, 300, 10, 6) > 0.88
