@@ -33,6 +33,7 @@ solve: setup
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m bench.benchmarks.solve
 	$(BIN)/python -m bench.benchmarks.solve dreamer toy/reach --scale small
+	$(BIN)/python -m bench.benchmarks.solve dreamer toy/maze --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer_v1 toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer_v2 toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve decqn toy/pixel-reach --scale small
