@@ -11,15 +11,16 @@ from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common.config import merge
 from bench.agents.common.names import unknown
 from bench.agents.common.rssm import request
+from bench.agents.common.rssm.scales import changes
 from bench.agents.dreamer_v2.config import DreamerV2Config
-from bench.agents.dreamer_v2.variants import DISCRETE, SETTINGS, VARIANTS, changes
+from bench.agents.dreamer_v2.variants import DISCRETE, IMAGES, SCALES, SETTINGS, TOYS, VARIANTS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerV2Config:
     settings = merge(DreamerV2Config, variant).settings
     protocol = SETTINGS.get(settings, {}).get(task.id.partition("/")[0], {})
     actions = DISCRETE if isinstance(task.action, spaces.Discrete) else {}
-    config = merge(DreamerV2Config, actions, protocol, *changes(task, scale))
+    config = merge(DreamerV2Config, actions, protocol, *changes(task, scale, SCALES, IMAGES, TOYS))
     return merge(config, request.fitted(task, config), variant)
 
 

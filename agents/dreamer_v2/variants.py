@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from bench.agents.api import Scale, Task
-
-Diff = Mapping[str, Any]
+from bench.agents.common.rssm.scales import Diff
 
 VARIANTS: Mapping[str, Diff] = {
     "code": {"settings": "code"},
@@ -35,9 +32,6 @@ SETTINGS: Mapping[str, Mapping[str, Diff]] = {
     "paper": {"atari": {**_ATARI, "batch": 50, "train_every": 4, "discount": 0.995}},
     "code": {"atari": {**_ATARI, "train_every": 16, "discount": 0.999}},
 }
-
-# States without pictures tell a few nats: with dm_control's 1 to spare little would train the prior.
-VECTORS: Diff = {"free_nats": 0.0}
 
 SCALES: Mapping[str, Diff] = {
     "paper": {},
@@ -79,13 +73,5 @@ SCALES: Mapping[str, Diff] = {
 # And what they change besides where there are pictures: sequences that hold an episode's memory, and fewer updates.
 IMAGES: Mapping[str, Diff] = {"paper": {}, "small": {}, "tiny": {"batch": 4, "length": 40, "train_every": 20}}
 
-# What toys of vectors have instead at `small`: all of `tiny`, and the reward weighed as `dreamer_v1` has it there.
-TOYS: Diff = {**SCALES["tiny"], "reward_scale": 100.0}
-
-
-def changes(task: Task, scale: Scale) -> tuple[Diff, ...]:
-    """The diffs for a task at a scale, in the order they apply."""
-    if "image" in task.observation.spaces:
-        return SCALES[scale], IMAGES[scale]
-    toy = task.id.startswith("toy/") and scale == "small"
-    return VECTORS, TOYS if toy else SCALES[scale]
+# Of toys of vectors: the reward weighed as `dreamer_v1` has it there.
+TOYS: Mapping[str, Diff] = {"small": {"reward_scale": 100.0}}

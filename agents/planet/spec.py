@@ -8,14 +8,13 @@ from typing import Any
 from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common.config import merge
 from bench.agents.common.rssm import request
+from bench.agents.common.rssm.scales import changes
 from bench.agents.planet.config import PlaNetConfig
-from bench.agents.planet.variants import IMAGES, SCALES, VARIANTS, VECTORS
+from bench.agents.planet.variants import IMAGES, SCALES, TOYS, VARIANTS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> PlaNetConfig:
-    images = "image" in task.observation.spaces
-    kind = (SCALES[scale], IMAGES[scale]) if images else (VECTORS, SCALES[scale])
-    config = merge(PlaNetConfig, *kind)
+    config = merge(PlaNetConfig, *changes(task, scale, SCALES, IMAGES, TOYS))
     return merge(config, request.fitted(task, config), variant)
 
 

@@ -61,7 +61,7 @@ PICTURES: Diff = {
     **SCALES["tiny"],
     "images": 1,
     "shift": 0,
-    "latent": 256,
+    "latent": 512,
     "group": 16,  # a channel's whole 4x4 map: where it saw something
     "image_gain": 3.2,  # first latents tell two pictures apart
     "batch": 32,

@@ -1,16 +1,14 @@
-"""What the smaller scales change of DreamerV1's agent, and what tasks without pictures do."""
+"""What the smaller scales change of DreamerV1's agent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from bench.agents.api import Task
+from bench.agents.api import Scale, Task
+from bench.agents.common.rssm import scales
+from bench.agents.common.rssm.scales import Diff
 
-# States without pictures tell a few nats: with the published 3 to spare nothing would ever train the prior.
-VECTORS: Mapping[str, Any] = {"free_nats": 0.0}
-
-SCALES: Mapping[str, Mapping[str, Any]] = {
+SCALES: Mapping[str, Diff] = {
     "paper": {},
     "small": {
         "hidden": 128,
@@ -43,24 +41,15 @@ SCALES: Mapping[str, Mapping[str, Any]] = {
 }
 
 # And what they change besides where there are pictures, whose updates take longer.
-IMAGES: Mapping[str, Mapping[str, Any]] = {"paper": {}, "small": {}, "tiny": {"train_steps": 3}}
+IMAGES: Mapping[str, Diff] = {"paper": {}, "small": {}, "tiny": {"train_steps": 3}}
 
-
-# What toys of vectors have instead at `small`: the model of `tiny` on longer sequences, which hold what is
-# imagined and half an episode of reach, and a reward that is not next to nothing beside vectors.
-TOYS: Mapping[str, Any] = {
-    **SCALES["tiny"],
-    "batch": 8,
-    "length": 20,
-    "reward_scale": 100.0,
-    "imagination": 10,
-    "discount": 0.9,
+# Toys of vectors: longer sequences, which hold what is imagined and half an episode of reach, and a reward that is not
+# next to nothing beside vectors.
+TOYS: Mapping[str, Diff] = {
+    "small": {"batch": 8, "length": 20, "reward_scale": 100.0, "imagination": 10, "discount": 0.9}
 }
 
 
-def changes(task: Task, scale: str) -> tuple[Mapping[str, Any], ...]:
+def changes(task: Task, scale: Scale) -> tuple[Diff, ...]:
     """The diffs for a task at a scale, in the order they apply."""
-    if "image" in task.observation.spaces:
-        return SCALES[scale], IMAGES[scale]
-    toy = task.id.startswith("toy/") and scale == "small"
-    return VECTORS, TOYS if toy else SCALES[scale]
+    return scales.changes(task, scale, SCALES, IMAGES, TOYS)

@@ -208,6 +208,8 @@ def test_toys_of_vectors_have_settings_of_their_own_at_small():
     assert (images.reward_scale, images.discount, images.free_nats, images.deter) == (1.0, 0.99, 3.0, 200)
     control = registry.resolve(spec, TASKS["counter/vector-box"], "small", {}, {})
     assert (control.reward_scale, control.discount, control.free_nats) == (1.0, 0.99, 0.0)
+    tiny = registry.resolve(spec, toys[0], "tiny", {}, {})
+    assert (tiny.reward_scale, tiny.discount, tiny.length) == (1.0, 0.99, 8)
 
 
 def test_exploring_adds_noise_and_evaluating_none():

@@ -251,6 +251,7 @@ def test_toys_of_vectors_have_settings_of_their_own_at_small():
     assert (images.reward_scale, images.free_nats, images.deter, images.train_every) == (1.0, 1.0, 200, 5)
     control = registry.resolve(spec, TASKS["counter/vector-box"], "small", {}, {})
     assert (control.reward_scale, control.free_nats, control.deter) == (1.0, 0.0, 200)
+    assert registry.resolve(spec, toys[0], "tiny", {}, {}).reward_scale == 1.0
 
 
 def test_the_published_sizes():

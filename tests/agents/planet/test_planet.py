@@ -10,6 +10,7 @@ from bench.agents.common.rssm.losses import infer
 from bench.agents.common.rssm.model import Latent
 from bench.agents.counter import TASKS
 from bench.agents.planet.agent import PlaNet, free, quantised
+from bench.envs import registry as envs
 from bench.tests.agents.recurrent import built, keeps_the_contract, never_waits_for_the_device, refused
 
 
@@ -118,6 +119,20 @@ def test_the_published_sizes():
     assert networks.rssm.initial(1).feature.shape == (1, 230)
     assert networks.encoder.size == 1024
     assert sum(p.numel() for p in networks.reward.parameters()) == 231 * 300 + 2 * 301 * 300 + 301
+
+
+def test_toys_of_vectors_have_settings_of_their_own_at_smaller_scales():
+    spec, fields = registry.get("planet"), ("batch", "length", "train_steps", "imagination", "candidates", "elites")
+
+    def numbers(task, scale):
+        config = registry.resolve(spec, task, scale, {}, {})
+        return [*(getattr(config, field) for field in fields), config.iterations, config.deter]
+
+    reach, pictures = envs.task("toy/reach"), envs.task("toy/pixel-reach")
+    assert numbers(reach, "small") == numbers(reach, "tiny") == [32, 20, 40, 20, 150, 5, 7, 64]
+    assert numbers(reach, "paper") == [50, 50, 100, 12, 1000, 100, 10, 200]
+    assert numbers(pictures, "tiny") == [16, 8, 5, 12, 100, 10, 4, 64]
+    assert numbers(TASKS["counter/vector-box"], "tiny") == [16, 8, 20, 12, 100, 10, 4, 64]
 
 
 def test_bad_input_is_refused_with_the_reason():

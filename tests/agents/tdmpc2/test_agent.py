@@ -307,5 +307,6 @@ def test_toys_of_pictures_have_settings_of_their_own_at_smaller_scales():
     resolved = [config(envs.task(task), scale) for task, scale in where]
     assert [each.images for each in resolved] == [3, 1, 1, 3, 3]
     assert [each.image_gain for each in resolved] == [1.0, 3.2, 3.2, 1.0, 1.0]
+    assert [each.latent for each in resolved] == [512, 512, 512, 128, 64]
     assert [each.steps_per_update for each in resolved] == [1, 2, 2, 1, 4]
     assert config(envs.task("toy/reach"), "tiny").batch == 64
