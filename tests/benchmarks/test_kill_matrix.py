@@ -34,7 +34,7 @@ _SHORT = ("batch=4", "length=8")
 _V1 = tuple(f"dreamer_v1.{name}" for name in (*_SHORT, "prefill=200", "pretrain=10", "train_every=60", "train_steps=2"))
 _INFONCE = tuple(setting.replace("dreamer_v1", "contrastive_dreamer") for setting in _V1)
 _V2 = tuple(f"dreamer_v2.{name}" for name in (*_SHORT, "prefill=200", "pretrain=10", "train_every=30"))
-_PLANS = ("train_steps=20", "candidates=10", "elites=3", "imagination=4", "iterations=4")  # not reach's, slow
+_PLANS = ("train_steps=20", "candidates=10", "elites=3", "imagination=4", "iterations=4")  # on reach they are larger
 _CEM = tuple(f"planet.{name}" for name in (*_SHORT, "random_episodes=1", *_PLANS))
 # Of 1,000 decisions 150 are data; V, codes and M take 19 + 4 + 40 units
 _MODELS = tuple(
