@@ -23,7 +23,7 @@ CHOICES = {
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> ContrastiveDreamerConfig:
-    vectors = {} if "image" in task.observation.spaces else VECTORS
+    vectors = {} if "image" in task.observation.spaces else VECTORS[scale]
     config = merge(ContrastiveDreamerConfig, *changes(task, scale), vectors)
     return merge(config, fitted(task, config), variant)
 

@@ -13,5 +13,10 @@ VARIANTS: Mapping[str, Mapping[str, Any] | str] = {
     "norepresentation": {"objective": "none"},  # what InfoNCE adds: the same agent without it
 }
 
-# Of a few numbers InfoNCE pays a nat for every nat the KL takes: at its full weight states would tell next to nothing.
-VECTORS: Mapping[str, Any] = {"kl_scale": 0.1}
+# scale -> what vectors change besides. Of a few numbers InfoNCE pays a nat for every nat the KL takes: at its full
+# weight states would tell next to nothing. More sequences are more candidates.
+VECTORS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {"kl_scale": 0.1},
+    "small": {"kl_scale": 0.1, "batch": 32},
+    "tiny": {"kl_scale": 0.1},
+}

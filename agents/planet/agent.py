@@ -69,7 +69,8 @@ class PlaNet(RecurrentAgent):
         kl = self.networks.rssm.latents.divergence(inferred.posterior, inferred.prior)
         weights = {"reward": config.reward_scale, "continue": config.continue_scale}
         terms = [weights.get(name, 1.0) * term for name, term in inferred.terms.items()]
-        norm = optimizer.step(optimizer.gradients(torch.stack([*terms, free(kl, config.free_nats)]).sum()))
+        divergence = config.kl_scale * free(kl, config.free_nats)
+        norm = optimizer.step(optimizer.gradients(torch.stack([*terms, divergence]).sum()))
         losses = {f"loss_{name}": term for name, term in inferred.terms.items()}
         report = {**losses, "kl": kl.mean(), "model_gradient_norm": norm}
         return {name: value.detach() for name, value in report.items()}

@@ -23,6 +23,7 @@ class PlaNetConfig(AgentConfig):
     train_steps: int = 100  # updates per burst [C]
 
     free_nats: float = 3.0  # per step: only what the KL exceeds them by is trained on [C]
+    kl_scale: float = 1.0  # weight of the KL [C]
     reward_scale: float = 10.0  # weight of the reward's likelihood [C]
     continue_scale: float = 1.0  # weight of the head of going on, where episodes end by themselves (an extension)
     discount: float = 1.0  # of that head's target: it predicts bare probabilities

@@ -11,6 +11,7 @@ from bench.agents.common.representation import InfoNCE
 from bench.agents.common.rssm.dense import mlp
 from bench.agents.common.rssm.losses import infer
 from bench.agents.counter import TASKS
+from bench.envs import registry as envs
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
 
 DIRECTIONS = ({"direction": "over_states"}, {"direction": "both"}, {"candidates": "window"}, {"objective": "none"})
@@ -65,6 +66,12 @@ def test_the_kl_weighs_less_where_nothing_but_vectors_is_seen():
         )
         assert (vectors.kl_scale, vectors.free_nats) == (0.1, 0.0)
         assert (images.kl_scale, images.free_nats) == (1.0, 3.0)
+
+
+def test_vectors_at_small_have_more_candidates():
+    spec = registry.get("contrastive_dreamer")
+    tasks = (envs.task("toy/reach"), TASKS["counter/vector-box"], envs.task("toy/pixel-reach"))
+    assert [registry.resolve(spec, task, "small", {}, {}).batch for task in tasks] == [32, 32, 16]
 
 
 def test_candidates_are_all_states_of_the_batch():

@@ -45,8 +45,9 @@ def test_free_nats_are_of_every_step():
     assert torch.autograd.grad(loss, kl)[0].tolist() == [[0, 0.25], [0.25, 0]]
 
 
-def test_the_loss_weighs_the_reward_ten_times(monkeypatch):
-    agent = built("planet", played=60, free_nats=0.0)
+@pytest.mark.parametrize("kl_scale", [1.0, 10.0])
+def test_the_loss_weighs_the_reward_ten_times_and_the_kl_as_asked(kl_scale, monkeypatch):
+    agent = built("planet", played=60, free_nats=0.0, kl_scale=kl_scale)
     batch, seen = agent.batch(), []
     optimizer = agent.optimizers["model"]
     monkeypatch.setattr(optimizer, "gradients", lambda loss: seen.append(loss.item()) or [])
@@ -55,7 +56,8 @@ def test_the_loss_weighs_the_reward_ten_times(monkeypatch):
     report = agent.update(batch)
     agent.generator.set_state(state)
     terms = infer(agent, batch).terms
-    expected = sum({"reward": 10.0}.get(name, 1.0) * term.item() for name, term in terms.items()) + report["kl"].item()
+    expected = sum({"reward": 10.0}.get(name, 1.0) * term.item() for name, term in terms.items())
+    expected += kl_scale * report["kl"].item()
     assert set(terms) == {"reconstruction_vector", "reward", "continue"}
     assert seen == pytest.approx([expected], rel=1e-5)
 
@@ -122,17 +124,18 @@ def test_the_published_sizes():
 
 
 def test_toys_of_vectors_have_settings_of_their_own_at_smaller_scales():
-    spec, fields = registry.get("planet"), ("batch", "length", "train_steps", "imagination", "candidates", "elites")
+    spec = registry.get("planet")
+    fields = ("batch", "length", "train_steps", "kl_scale", "reward_scale", "imagination", "candidates", "elites")
 
     def numbers(task, scale):
         config = registry.resolve(spec, task, scale, {}, {})
         return [*(getattr(config, field) for field in fields), config.iterations, config.deter]
 
     reach, pictures = envs.task("toy/reach"), envs.task("toy/pixel-reach")
-    assert numbers(reach, "small") == numbers(reach, "tiny") == [32, 20, 40, 20, 150, 5, 7, 64]
-    assert numbers(reach, "paper") == [50, 50, 100, 12, 1000, 100, 10, 200]
-    assert numbers(pictures, "tiny") == [16, 8, 5, 12, 100, 10, 4, 64]
-    assert numbers(TASKS["counter/vector-box"], "tiny") == [16, 8, 20, 12, 100, 10, 4, 64]
+    assert numbers(reach, "small") == numbers(reach, "tiny") == [32, 20, 40, 10, 100, 20, 150, 5, 7, 64]
+    assert numbers(reach, "paper") == [50, 50, 100, 1, 10, 12, 1000, 100, 10, 200]
+    assert numbers(pictures, "tiny") == [16, 8, 5, 1, 10, 12, 100, 10, 4, 64]
+    assert numbers(TASKS["counter/vector-box"], "tiny") == [16, 8, 20, 1, 10, 12, 100, 10, 4, 64]
 
 
 def test_bad_input_is_refused_with_the_reason():
