@@ -9,11 +9,12 @@ from bench.agents.api import AgentSpec, Cost, Scale, Task
 from bench.agents.common.config import merge
 from bench.agents.common.gaussian_dreamer.request import cost as shared_cost
 from bench.agents.common.gaussian_dreamer.request import refusal
-from bench.agents.common.gaussian_dreamer.scales import changes
+from bench.agents.common.gaussian_dreamer.scales import IMAGES, SCALES
 from bench.agents.common.names import unknown
 from bench.agents.common.rssm.request import fitted
+from bench.agents.common.rssm.scales import changes
 from bench.agents.contrastive_dreamer.config import ContrastiveDreamerConfig
-from bench.agents.contrastive_dreamer.variants import VARIANTS, VECTORS
+from bench.agents.contrastive_dreamer.variants import TOYS, VARIANTS
 
 CHOICES = {
     "objective": ("infonce", "none"),
@@ -23,8 +24,7 @@ CHOICES = {
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> ContrastiveDreamerConfig:
-    vectors = {} if "image" in task.observation.spaces else VECTORS[scale]
-    config = merge(ContrastiveDreamerConfig, *changes(task, scale), vectors)
+    config = merge(ContrastiveDreamerConfig, *changes(task, scale, SCALES, IMAGES, TOYS))
     return merge(config, fitted(task, config), variant)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.agents.common.gaussian_dreamer.scales import TOYS as V1_TOYS
+from bench.agents.common.rssm.scales import Diff
+
 VARIANTS: Mapping[str, Mapping[str, Any] | str] = {
     "over_states": {"direction": "over_states"},
     "both": {"direction": "both"},
@@ -13,10 +16,9 @@ VARIANTS: Mapping[str, Mapping[str, Any] | str] = {
     "norepresentation": {"objective": "none"},  # what InfoNCE adds: the same agent without it
 }
 
-# scale -> what vectors change besides. Of a few numbers InfoNCE pays a nat for every nat the KL takes: at its full
-# weight states would tell next to nothing. More sequences are more candidates.
-VECTORS: Mapping[str, Mapping[str, Any]] = {
-    "paper": {"kl_scale": 0.1},
-    "small": {"kl_scale": 0.1, "batch": 32},
+# Toys of vectors. InfoNCE pays a nat for every nat the KL takes: at its full weight states tell little as long as there
+# are few candidates and few updates. At `small`, what DreamerV1 has there, with four times the sequences: candidates.
+TOYS: Mapping[str, Diff] = {
+    "small": {**V1_TOYS["small"], "batch": 32},
     "tiny": {"kl_scale": 0.1},
 }

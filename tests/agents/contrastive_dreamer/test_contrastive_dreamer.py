@@ -10,7 +10,6 @@ from bench.agents import registry
 from bench.agents.common.representation import InfoNCE
 from bench.agents.common.rssm.dense import mlp
 from bench.agents.common.rssm.losses import infer
-from bench.agents.counter import TASKS
 from bench.envs import registry as envs
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
 
@@ -57,21 +56,20 @@ def test_without_the_objective_only_kl_and_reward_are_left():
     assert agent.world_model.predicts.decodes == ()
 
 
-def test_the_kl_weighs_less_where_nothing_but_vectors_is_seen():
-    """In every variant, so that what InfoNCE adds is compared at the same weight."""
+def test_toys_of_vectors_have_more_candidates_or_a_kl_that_weighs_less():
+    """In every variant, so that what InfoNCE adds is compared with all else alike."""
     spec = registry.get("contrastive_dreamer")
+    reach, pictures = envs.task("toy/reach"), envs.task("toy/pixel-reach")
+
+    def numbers(task, scale, variant):
+        config = registry.resolve(spec, task, scale, variant, {})
+        return config.batch, config.length, config.kl_scale, config.free_nats
+
     for variant in ({}, dict(spec.variants["norepresentation"])):
-        vectors, images = (
-            registry.resolve(spec, TASKS[f"counter/{kind}-box"], "paper", variant, {}) for kind in ("vector", "image")
-        )
-        assert (vectors.kl_scale, vectors.free_nats) == (0.1, 0.0)
-        assert (images.kl_scale, images.free_nats) == (1.0, 3.0)
-
-
-def test_vectors_at_small_have_more_candidates():
-    spec = registry.get("contrastive_dreamer")
-    tasks = (envs.task("toy/reach"), TASKS["counter/vector-box"], envs.task("toy/pixel-reach"))
-    assert [registry.resolve(spec, task, "small", {}, {}).batch for task in tasks] == [32, 32, 16]
+        assert numbers(reach, "small", variant) == (32, 20, 1.0, 0.0)
+        assert numbers(reach, "tiny", variant) == (16, 8, 0.1, 0.0)
+        assert numbers(reach, "paper", variant) == (50, 50, 1.0, 0.0)
+        assert numbers(pictures, "tiny", variant) == (16, 8, 1.0, 3.0)
 
 
 def test_candidates_are_all_states_of_the_batch():
