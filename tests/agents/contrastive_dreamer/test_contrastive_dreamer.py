@@ -10,6 +10,7 @@ from bench.agents import registry
 from bench.agents.common.representation import InfoNCE
 from bench.agents.common.rssm.dense import mlp
 from bench.agents.common.rssm.losses import infer
+from bench.agents.counter import TASKS
 from bench.envs import registry as envs
 from bench.tests.agents.recurrent import built, gradient, keeps_the_contract, never_waits_for_the_device, refused
 
@@ -42,7 +43,7 @@ def test_the_encoder_learns_from_infonce_kl_and_reward_and_nothing_else(task):
     encoder = agent.networks.encoder
     parts = [gradient(agent, term, encoder) for term in (*inferred.terms.values(), divergence)]
     assert all(part.abs().max() > 0 for part in parts)
-    agent.config = agent.config.__class__(**{**vars(agent.config), "free_nats": 0.0, "kl_scale": 1.0})
+    agent.config = agent.config.__class__(**{**vars(agent.config), "free_nats": 0.0})
     whole = gradient(agent, agent.model_loss(inferred, divergence), encoder)
     assert torch.allclose(whole, sum(parts), atol=1e-6)
     feature, reward, value, _ = agent.dream(inferred.states)
@@ -70,6 +71,7 @@ def test_toys_of_vectors_have_more_candidates_or_a_kl_that_weighs_less():
         assert numbers(reach, "tiny", variant) == (16, 8, 0.1, 0.0)
         assert numbers(reach, "paper", variant) == (50, 50, 1.0, 0.0)
         assert numbers(pictures, "tiny", variant) == (16, 8, 1.0, 3.0)
+        assert numbers(TASKS["counter/vector-box"], "tiny", variant) == (16, 8, 1.0, 0.0)
 
 
 def test_candidates_are_all_states_of_the_batch():

@@ -45,9 +45,9 @@ def test_free_nats_are_of_every_step():
     assert torch.autograd.grad(loss, kl)[0].tolist() == [[0, 0.25], [0.25, 0]]
 
 
-@pytest.mark.parametrize("kl_scale", [1.0, 10.0])
-def test_the_loss_weighs_the_reward_ten_times_and_the_kl_as_asked(kl_scale, monkeypatch):
-    agent = built("planet", played=60, free_nats=0.0, kl_scale=kl_scale)
+@pytest.mark.parametrize(("kl_scale", "free_nats"), [(1.0, 0.0), (10.0, 0.0), (10.0, 0.01)])
+def test_the_loss_weighs_the_reward_ten_times_and_what_exceeds_the_free_nats_as_asked(kl_scale, free_nats, monkeypatch):
+    agent = built("planet", played=60, free_nats=free_nats, kl_scale=kl_scale)
     batch, seen = agent.batch(), []
     optimizer = agent.optimizers["model"]
     monkeypatch.setattr(optimizer, "gradients", lambda loss: seen.append(loss.item()) or [])
@@ -55,9 +55,12 @@ def test_the_loss_weighs_the_reward_ten_times_and_the_kl_as_asked(kl_scale, monk
     state = agent.generator.get_state()
     report = agent.update(batch)
     agent.generator.set_state(state)
-    terms = infer(agent, batch).terms
+    inferred = infer(agent, batch)
+    terms, kl = inferred.terms, agent.networks.rssm.latents.divergence(inferred.posterior, inferred.prior)
+    assert (kl > free_nats).any()
+    assert report["kl"].item() == pytest.approx(kl.mean().item(), rel=1e-5)
     expected = sum({"reward": 10.0}.get(name, 1.0) * term.item() for name, term in terms.items())
-    expected += kl_scale * report["kl"].item()
+    expected += kl_scale * free(kl, free_nats).item()
     assert set(terms) == {"reconstruction_vector", "reward", "continue"}
     assert seen == pytest.approx([expected], rel=1e-5)
 
