@@ -8,14 +8,15 @@ from typing import Any
 from bench.agents.api import AgentSpec, Scale, Task
 from bench.agents.common.config import merge
 from bench.agents.common.gaussian_dreamer.request import cost, refusal
-from bench.agents.common.gaussian_dreamer.scales import changes
+from bench.agents.common.gaussian_dreamer.scales import IMAGES, SCALES, TOYS
 from bench.agents.common.rssm.request import fitted
+from bench.agents.common.rssm.scales import changes
 from bench.agents.dreamer_v1.config import DreamerV1Config
 from bench.agents.dreamer_v1.variants import VARIANTS
 
 
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerV1Config:
-    config = merge(DreamerV1Config, *changes(task, scale))
+    config = merge(DreamerV1Config, *changes(task, scale, SCALES, IMAGES, TOYS))
     return merge(config, fitted(task, config), variant)
 
 

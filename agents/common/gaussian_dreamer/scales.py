@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.agents.api import Scale, Task
-from bench.agents.common.rssm import scales
 from bench.agents.common.rssm.scales import Diff
 
 SCALES: Mapping[str, Diff] = {
@@ -48,8 +46,3 @@ IMAGES: Mapping[str, Diff] = {"paper": {}, "small": {}, "tiny": {"train_steps": 
 TOYS: Mapping[str, Diff] = {
     "small": {"batch": 8, "length": 20, "reward_scale": 100.0, "imagination": 10, "discount": 0.9}
 }
-
-
-def changes(task: Task, scale: Scale) -> tuple[Diff, ...]:
-    """The diffs for a task at a scale, in the order they apply."""
-    return scales.changes(task, scale, SCALES, IMAGES, TOYS)
