@@ -301,13 +301,48 @@ def contrasting() -> Result:
     return compare("contrastive_dreamer: one update on images", 1.0, contrasts, draws, turns=5)
 
 
+def drawing() -> Result:
+    """DreamerV3's 12M decoder from 4x4 to 64x64 and its gradient, 64 images, one thread: against enlarging each stage's
+    pixels before its convolution."""
+    import torch
+    from torch import nn
+
+    from bench.agents.dreamer.layers import DoublingConv
+    from bench.agents.dreamer.networks import Decoder
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    task = Task("any", observed({"image": (64, 64, 3)}), spaces.Box(-1, 1, (6,), np.float32), 2, 50, False)
+    config: Any = agents.resolve(agents.get("dreamer"), task, "paper", {}, {})
+    ours, stages = Decoder(config, task).convolutions, list[nn.Module]()
+    for layer in ours:
+        if isinstance(layer, DoublingConv):
+            plain = nn.Conv2d(layer.in_channels, layer.out_channels, 5, padding=2)
+            plain.weight, plain.bias = layer.weight, layer.bias
+            stages += [nn.Upsample(scale_factor=2), plain]
+        else:
+            stages.append(layer)
+    small = torch.randn(64, 4 * config.depth, 4, 4).to(memory_format=torch.channels_last).requires_grad_()
+
+    def draw(layers: nn.Module) -> None:
+        torch.autograd.grad(layers(small).square().mean(), [small, *ours.parameters()])
+
+    return compare(
+        "dreamer: 64 images drawn, and gradient",
+        0.9,
+        partial(draw, ours),
+        partial(draw, nn.Sequential(*stages)),
+        turns=5,
+    )
+
+
 def main() -> None:
     start = time.perf_counter()
     replay, grown = fill()
     memory = max(grown, replay.nbytes)
     with tempfile.TemporaryDirectory() as folder:
         results = [sampling(replay), collecting(), logging(Path(folder)), saving(Path(folder)), *planning()]
-        results += [*predicting(), *dreaming(), contrasting()]
+        results += [*predicting(), *dreaming(), contrasting(), drawing()]
     print(f"{'':<44}{'ours':>12}{'naive':>12}{'ratio':>8}{'limit':>8}")
     for r in results:
         print(f"{r.path:<44}{1e3 * r.ours:>9.4f} ms{1e3 * r.naive:>9.4f} ms{r.ratio:>8.2f}{r.limit:>8.2f}")

@@ -17,8 +17,9 @@ VARIANTS: Mapping[str, Mapping[str, Any] | str] = {
 }
 
 # Toys of vectors. InfoNCE pays a nat for every nat the KL takes: at its full weight states tell little as long as there
-# are few candidates and few updates. At `small`, what DreamerV1 has there, with four times the sequences: candidates.
+# are few candidates and few updates. At `small`, what DreamerV1 has there, with four times the sequences, which are
+# candidates, and ten times the weight of the reward.
 TOYS: Mapping[str, Diff] = {
-    "small": {**V1_TOYS["small"], "batch": 32},
+    "small": {**V1_TOYS["small"], "batch": 32, "reward_scale": 1000.0},
     "tiny": {"kl_scale": 0.1},
 }

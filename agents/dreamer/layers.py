@@ -37,6 +37,31 @@ class Conv(nn.Conv2d):
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
 
+class DoublingConv(Conv):
+    """An image enlarged to twice its size by repeating pixels, then 5x5 on that. A pixel of the enlarged image sees 3x3
+    small ones, so weights that fall on the same one are added up first: 9 products instead of 25 for each of the four
+    pixels that come of one, and no enlarged image is kept for the gradient."""
+
+    fold: Tensor
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs)
+        line = torch.zeros(
+            2, 3, 5
+        )  # along an axis, for even and odd pixels: on which of 3 small ones each weight falls
+        for parity in range(2):
+            for tap in range(5):
+                line[parity, (parity + tap) // 2, tap] = 1
+        fold = torch.einsum("pik,qjl->klpqij", line, line).reshape(25, 36)  # both axes: 5x5 weights to 2x2 times 3x3
+        self.register_buffer("fold", fold, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, H, W] -> [B, outputs, 2 H, 2 W]."""
+        weight = (self.weight.flatten(2) @ self.fold).unflatten(-1, (4, 3, 3)).transpose(1, 2).flatten(0, 1)
+        assert self.bias is not None
+        return functional.pixel_shuffle(functional.conv2d(x, weight, self.bias.repeat_interleave(4), padding=1), 2)
+
+
 class BlockLinear(nn.Module):
     """G linear maps side by side, on inputs that are cut into G blocks."""
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from bench.agents.api import Task
 from bench.agents.common.twohot import SymexpTwoHot, symexp, symlog
 from bench.agents.dreamer.config import DreamerConfig
-from bench.agents.dreamer.layers import BlockLinear, ChannelNorm, Conv, Linear, NormedLinear, mlp
+from bench.agents.dreamer.layers import BlockLinear, ChannelNorm, Conv, DoublingConv, Linear, NormedLinear, mlp
 from bench.agents.dreamer.rssm import Latent
 
 WIDTHS = (2, 3, 4, 4)  # of the encoder's four convolutions, in base depths
@@ -76,8 +76,8 @@ class Decoder(nn.Module):
             self.start = ChannelNorm(sizes[0])
             stages: list[nn.Module] = []
             for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
-                stages += [nn.Upsample(scale_factor=2), Conv(inputs, outputs), ChannelNorm(outputs)]
-            self.convolutions = nn.Sequential(*stages, nn.Upsample(scale_factor=2), Conv(sizes[-1], channels))
+                stages += [DoublingConv(inputs, outputs), ChannelNorm(outputs)]
+            self.convolutions = nn.Sequential(*stages, DoublingConv(sizes[-1], channels))
 
     def forward(self, state: Latent) -> dict[str, Tensor]:
         """Per key, for states [..., D]: the image in [0, 1] float32 [..., H, W, C], vectors as symlog [..., size]."""

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from torch.nn import functional
 
 from bench.agents.api import Task
 from bench.agents.common.config import merge
 from bench.agents.dreamer.actor import Actor
 from bench.agents.dreamer.config import DreamerConfig
-from bench.agents.dreamer.layers import BlockLinear, Linear
+from bench.agents.dreamer.layers import BlockLinear, DoublingConv, Linear
 from bench.agents.dreamer.networks import Continue, Scalar
 from bench.agents.dreamer.rssm import RSSM, Latent
 from bench.agents.dreamer.update import Networks
@@ -70,6 +71,19 @@ def test_layers_start_with_unit_variance_and_cut_tails():
     assert weight.std().item() == pytest.approx(400**-0.5, rel=0.01)
     assert weight.abs().max() <= 2 * 1.1368 * 400**-0.5
     assert BlockLinear(400, 4000, 8).weight.std().item() == pytest.approx(400**-0.5, rel=0.02)  # the full fan-in
+
+
+def test_a_doubling_convolution_is_nearest_pixels_and_then_a_convolution():
+    torch.manual_seed(0)
+    layer = DoublingConv(3, 4)
+    torch.nn.init.normal_(layer.bias)
+    image = torch.randn(2, 3, 4, 6, requires_grad=True)
+    doubled = functional.interpolate(image, scale_factor=2)
+    expected = functional.conv2d(doubled, layer.weight, layer.bias, padding=2)
+    torch.testing.assert_close(layer(image), expected, rtol=1e-5, atol=1e-5)
+    weights, inputs = torch.randn_like(expected), [image, layer.weight, layer.bias]
+    gradients = [torch.autograd.grad((output * weights).sum(), inputs) for output in (layer(image), expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
 
 def test_a_block_linear_is_linear_maps_side_by_side():
