@@ -89,8 +89,9 @@ def cost(task: Task, config: DreamerConfig) -> Cost:
         tokens += smallest
         start = deter * smallest // config.blocks
         convolved = [sum(weights), sum(weight * area for weight, area in zip(weights, areas, strict=True))]
+        drawn = [convolved[0], convolved[1] * 9 // 25]  # 3x3 products for 5x5: layers.DoublingConv
         encoder = [a + b for a, b in zip(encoder, convolved, strict=True)]
-        decoder = [a + b + start for a, b in zip(decoder, convolved, strict=True)]
+        decoder = [a + b + start for a, b in zip(decoder, drawn, strict=True)]
         activations += 8 * sum(size * area for size, area in zip(sizes[1:], areas, strict=True))
     contrast = (tokens + 2 * d + 2 * (deter + flat)) * d
     pairs = 2 * config.batch * config.length * (deter + flat)

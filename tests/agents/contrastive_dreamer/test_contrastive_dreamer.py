@@ -57,21 +57,21 @@ def test_without_the_objective_only_kl_and_reward_are_left():
     assert agent.world_model.predicts.decodes == ()
 
 
-def test_toys_of_vectors_have_more_candidates_or_a_kl_that_weighs_less():
+def test_toys_of_vectors_have_more_candidates_and_a_heavier_reward_or_a_kl_that_weighs_less():
     """In every variant, so that what InfoNCE adds is compared with all else alike."""
     spec = registry.get("contrastive_dreamer")
     reach, pictures = envs.task("toy/reach"), envs.task("toy/pixel-reach")
 
     def numbers(task, scale, variant):
         config = registry.resolve(spec, task, scale, variant, {})
-        return config.batch, config.length, config.kl_scale, config.free_nats
+        return config.batch, config.length, config.kl_scale, config.free_nats, config.reward_scale
 
     for variant in ({}, dict(spec.variants["norepresentation"])):
-        assert numbers(reach, "small", variant) == (32, 20, 1.0, 0.0)
-        assert numbers(reach, "tiny", variant) == (16, 8, 0.1, 0.0)
-        assert numbers(reach, "paper", variant) == (50, 50, 1.0, 0.0)
-        assert numbers(pictures, "tiny", variant) == (16, 8, 1.0, 3.0)
-        assert numbers(TASKS["counter/vector-box"], "tiny", variant) == (16, 8, 1.0, 0.0)
+        assert numbers(reach, "small", variant) == (32, 20, 1.0, 0.0, 1000.0)
+        assert numbers(reach, "tiny", variant) == (16, 8, 0.1, 0.0, 1.0)
+        assert numbers(reach, "paper", variant) == (50, 50, 1.0, 0.0, 1.0)
+        assert numbers(pictures, "tiny", variant) == (16, 8, 1.0, 3.0, 1.0)
+        assert numbers(TASKS["counter/vector-box"], "tiny", variant) == (16, 8, 1.0, 0.0, 1.0)
 
 
 def test_candidates_are_all_states_of_the_batch():
