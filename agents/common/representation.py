@@ -56,25 +56,28 @@ class InfoNCE(Representation):
 
 
 def normal_scores(state: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """ln q(s_i | o_j) [N, M] but for its constant, of states [N, F] under normals [M, F], as two products.
+    """ln q(s_i | o_j) [N, M] but for its constant, of states [N, F] under normals [M, F], as one product.
 
     The square is taken apart, so the terms cancel: float32 is needed, and TF32 (torch's default has it off) not enough.
     """
     precision = deviation.square().reciprocal()
-    fixed = (mean.square() * precision + 2 * deviation.log()).sum(-1)
-    return -0.5 * (state.square() @ precision.T - 2 * state @ (mean * precision).T + fixed)
+    fixed = -(0.5 * mean.square() * precision + deviation.log()).sum(-1)
+    weights = torch.cat([-0.5 * precision, mean * precision], dim=-1)
+    return torch.addmm(fixed, torch.cat([state.square(), state], dim=-1), weights.T)
 
 
 def infonce(scores: Tensor, direction: str, where: Tensor | None = None) -> Tensor:
     """The loss [] of scores [N, N], whose diagonal are the right pairs; never below the bound's ln N - I.
 
-    where: int64 [N, K], the candidates of each row or column; all where None.
+    where: int64 [N, K], the candidates of each row or column, the right one among them; all where None.
     """
+    right = torch.arange(len(scores), device=scores.device)
+    if where is not None:
+        right = (where == right[:, None]).int().argmax(1)
     losses = []
     for mine, other in (("over_obs", scores), ("over_states", scores.T)):
         if direction in (mine, "both"):
-            candidates = other if where is None else other.gather(1, where)
-            losses.append((candidates.logsumexp(-1) - scores.diagonal()).mean())
+            losses.append(functional.cross_entropy(other if where is None else other.gather(1, where), right))
     return torch.stack(losses).mean()
 
 

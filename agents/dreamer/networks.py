@@ -51,7 +51,7 @@ class Encoder(nn.Module):
             parts.append(self.layers(symlog(torch.cat([observation[key] for key in self.vectors], dim=-1))))
         if self.image:
             image = observation["image"]
-            x = image.flatten(0, -4).movedim(-1, 1).float() / 255 - 0.5
+            x = image.flatten(0, -4).movedim(-1, 1).float().div_(255).sub_(0.5)
             parts.append(self.convolutions(x).unflatten(0, image.shape[:-3]))
         return torch.cat(parts, dim=-1)
 
@@ -100,7 +100,7 @@ class Decoder(nn.Module):
         """The squared error [...] of every key, summed over its elements."""
         errors = {}
         for key, prediction in decoded.items():
-            target = observation[key].float() / 255 if key == "image" else symlog(observation[key])
+            target = observation[key].float().div_(255) if key == "image" else symlog(observation[key])
             errors[key] = (prediction - target).square().flatten(-3 if key == "image" else -1).sum(-1)
         return errors
 

@@ -26,7 +26,7 @@ def seen_vectors(observation: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def centred(observation: dict[str, Tensor]) -> dict[str, Tensor]:
     """Observations as DreamerV1 and V2 see them: images uint8 as x/255 - 0.5."""
-    image = {key: value.float() / 255 - 0.5 for key, value in observation.items() if key == "image"}
+    image = {key: value.float().div_(255).sub_(0.5) for key, value in observation.items() if key == "image"}
     return seen_vectors(observation) | image
 
 

@@ -104,13 +104,17 @@ def test_pictures_become_tokens_and_pictures_again(depth, tokens):
 
 
 def test_infonce_is_a_cross_entropy():
+    """-ln softmax of the right pair, over a row (observations), a column (states) or a window of a row."""
     scores = torch.randn(6, 6, generator=generator())
-    right = torch.arange(6)
-    over_obs = nn.functional.cross_entropy(scores, right)
-    over_states = nn.functional.cross_entropy(scores.T, right)
-    assert infonce(scores, "over_obs").item() == pytest.approx(over_obs.item(), abs=1e-6)
-    assert infonce(scores, "over_states").item() == pytest.approx(over_states.item(), abs=1e-6)
-    assert infonce(scores, "both").item() == pytest.approx((over_obs + over_states).item() / 2, abs=1e-6)
+    where = torch.tensor([[0, 5, 1], [0, 1, 2], [3, 1, 2], [3, 2, 4], [5, 3, 4], [4, 5, 0]])  # the right one anywhere
+    right = scores.exp().diagonal()
+    over_obs, over_states = (-(right / scores.exp().sum(axis)).log().mean().item() for axis in (1, 0))
+    near = [-(right / two.exp().gather(1, where).sum(1)).log().mean().item() for two in (scores, scores.T)]
+    assert infonce(scores, "over_obs").item() == pytest.approx(over_obs, abs=1e-6)
+    assert infonce(scores, "over_states").item() == pytest.approx(over_states, abs=1e-6)
+    assert infonce(scores, "both").item() == pytest.approx((over_obs + over_states) / 2, abs=1e-6)
+    assert infonce(scores, "over_obs", where).item() == pytest.approx(near[0], abs=1e-6)
+    assert infonce(scores, "over_states", where).item() == pytest.approx(near[1], abs=1e-6)
 
 
 @pytest.mark.parametrize("direction", ["over_obs", "over_states", "both"])
