@@ -35,6 +35,7 @@ solve: setup
 	$(BIN)/python -m bench.benchmarks.solve dreamer toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer toy/maze --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer_v1 toy/reach --scale small
+	$(BIN)/python -m bench.benchmarks.solve contrastive_dreamer toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer_v2 toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve decqn toy/pixel-reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve tdmpc2 toy/pixel-reach --scale small
