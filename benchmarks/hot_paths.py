@@ -301,6 +301,36 @@ def contrasting() -> Result:
     return compare("contrastive_dreamer: one update on images", 1.0, contrasts, draws, turns=5)
 
 
+def telling_apart() -> Result:
+    """InfoNCE of the paper's 2,500 candidates, 230 features each, and its gradient; one thread: against two products,
+    their difference and a logarithm of a sum."""
+    import torch
+
+    from bench.agents.common.representation import infonce, normal_scores
+
+    torch.set_num_threads(1)
+    chance = torch.Generator().manual_seed(0)
+    state, mean = torch.randn(2, 2500, 230, generator=chance)
+    deviation = torch.rand(2500, 230, generator=chance) + 1
+    inputs = [part.requires_grad_() for part in (state, mean, deviation)]
+
+    def plain() -> torch.Tensor:
+        precision = deviation.square().reciprocal()
+        fixed = (mean.square() * precision + 2 * deviation.log()).sum(-1)
+        scores = -0.5 * (state.square() @ precision.T - 2 * state @ (mean * precision).T + fixed)
+        return (scores.logsumexp(-1) - scores.diagonal()).mean()
+
+    def ours() -> torch.Tensor:
+        return infonce(normal_scores(state, mean, deviation), "over_obs")
+
+    def learn(loss: Callable[[], torch.Tensor]) -> None:
+        torch.autograd.grad(loss(), inputs)
+
+    return compare(
+        "InfoNCE of 2,500 candidates, and gradient", 1.0, partial(learn, ours), partial(learn, plain), turns=5
+    )
+
+
 def drawing() -> Result:
     """DreamerV3's 12M decoder from 4x4 to 64x64 and its gradient, 64 images, one thread: against enlarging each stage's
     pixels before its convolution."""
@@ -342,7 +372,7 @@ def main() -> None:
     memory = max(grown, replay.nbytes)
     with tempfile.TemporaryDirectory() as folder:
         results = [sampling(replay), collecting(), logging(Path(folder)), saving(Path(folder)), *planning()]
-        results += [*predicting(), *dreaming(), contrasting(), drawing()]
+        results += [*predicting(), *dreaming(), contrasting(), telling_apart(), drawing()]
     print(f"{'':<44}{'ours':>12}{'naive':>12}{'ratio':>8}{'limit':>8}")
     for r in results:
         print(f"{r.path:<44}{1e3 * r.ours:>9.4f} ms{1e3 * r.naive:>9.4f} ms{r.ratio:>8.2f}{r.limit:>8.2f}")

@@ -46,9 +46,7 @@ class DoublingConv(Conv):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(inputs, outputs)
-        line = torch.zeros(
-            2, 3, 5
-        )  # along an axis, for even and odd pixels: on which of 3 small ones each weight falls
+        line = torch.zeros(2, 3, 5)  # along an axis, of even and odd pixels: on which of 3 small ones a weight falls
         for parity in range(2):
             for tap in range(5):
                 line[parity, (parity + tap) // 2, tap] = 1
