@@ -302,16 +302,16 @@ def contrasting() -> Result:
 
 
 def telling_apart() -> Result:
-    """InfoNCE of the paper's 2,500 candidates, 230 features each, and its gradient; one thread: against two products,
-    their difference and a logarithm of a sum."""
+    """InfoNCE of the paper's 2,500 candidates, of the 74 features that toys have, and its gradient; one thread: against
+    two products, their difference and a logarithm of a sum."""
     import torch
 
     from bench.agents.common.representation import infonce, normal_scores
 
     torch.set_num_threads(1)
     chance = torch.Generator().manual_seed(0)
-    state, mean = torch.randn(2, 2500, 230, generator=chance)
-    deviation = torch.rand(2500, 230, generator=chance) + 1
+    state, mean = torch.randn(2, 2500, 74, generator=chance)
+    deviation = torch.rand(2500, 74, generator=chance) + 1
     inputs = [part.requires_grad_() for part in (state, mean, deviation)]
 
     def plain() -> torch.Tensor:
@@ -326,9 +326,7 @@ def telling_apart() -> Result:
     def learn(loss: Callable[[], torch.Tensor]) -> None:
         torch.autograd.grad(loss(), inputs)
 
-    return compare(
-        "InfoNCE of 2,500 candidates, and gradient", 1.0, partial(learn, ours), partial(learn, plain), turns=5
-    )
+    return compare("InfoNCE of 2,500 candidates, and gradient", 0.9, partial(learn, ours), partial(learn, plain))
 
 
 def drawing() -> Result:
