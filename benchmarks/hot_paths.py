@@ -302,8 +302,8 @@ def contrasting() -> Result:
 
 
 def telling_apart() -> Result:
-    """InfoNCE of the paper's 2,500 candidates, of the 74 features that toys have, and its gradient; one thread: against
-    two products, their difference and a logarithm of a sum."""
+    """InfoNCE of the paper's 2,500 candidates, of the 74 features that toys of vectors have, and its gradient; one
+    thread: against two products, their difference and a logarithm of a sum."""
     import torch
 
     from bench.agents.common.representation import infonce, normal_scores
