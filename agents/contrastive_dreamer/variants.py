@@ -20,6 +20,6 @@ VARIANTS: Mapping[str, Mapping[str, Any] | str] = {
 # at its full weight, states left out a coordinate of the goal or the point. It weighs a tenth, and `small` has the
 # paper's batch, 2,500 candidates, and fewer updates in return.
 TOYS: Mapping[str, Diff] = {
-    "small": {**V1_TOYS["small"], "batch": 50, "length": 50, "prefill": 2500, "train_every": 100, "kl_scale": 0.1},
+    "small": {**V1_TOYS["small"], "batch": 50, "length": 50, "prefill": 2500, "train_every": 50, "kl_scale": 0.1},
     "tiny": {"kl_scale": 0.1},
 }
