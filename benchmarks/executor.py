@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.benchmarks.packing import Packing
 from bench.benchmarks.plan import Planned, extendable
+from bench.benchmarks.run_one import OWNED
 from bench.benchmarks.usage import Use
 from bench.results import lease, reader
 from bench.results.store import RunFolder
@@ -168,6 +169,9 @@ class Local:
             self._children.remove(child)
             if outcome.stopped:
                 continue
+            if code == OWNED:  # another runner's process, or its brief look at the record, came first
+                self._wait_for(child.run)
+                continue
             self._died(child, f"its process ended with {_ending(code)} before it could say why; see log.txt")
             if reader.load(child.run.path).status == "out_of_memory":
                 again, said = self._packing.back_off(child.run, child.company)
@@ -175,6 +179,10 @@ class Local:
                     self._say(said)
                 if again:
                     self.waiting.insert(0, replace(child.run, action="retry"))
+
+    def _wait_for(self, run: Planned) -> None:
+        """Look again once its owner has let go: it may be finished then, and is not begun anew."""
+        self.waiting.append(replace(run, action="retry"))
 
     def _look(self, child: Child) -> None:
         """Note what a live run takes, once it has learnt, and end it where it hangs."""
@@ -193,7 +201,7 @@ class Local:
         try:
             held = lease.Lease(child.run.path)
         except lease.Held:
-            self.waiting.append(child.run)
+            self._wait_for(child.run)
             return
         folder = RunFolder.open(child.run.path)
         if folder.record.status in ("planned", "running"):

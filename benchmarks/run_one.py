@@ -15,6 +15,7 @@ from bench.results.store import RunFolder
 
 # Exit status of a child process, by what became of its run.
 EXIT = {"finished": 0, "failed": 1, "out_of_memory": 1, "diverged": 1, "interrupted": 3}
+OWNED = 4  # another process owns the run: nothing was done to it here
 
 
 def pin_threads(threads: int) -> None:
@@ -30,7 +31,7 @@ def run_one(path: Path) -> int:
         lease = Lease(path)
     except Held as held:
         print(held, file=sys.stderr)
-        return 1
+        return OWNED
     try:
         folder = RunFolder.open(path)
         pin_threads(folder.record.runtime.threads)
@@ -42,7 +43,7 @@ def run_one(path: Path) -> int:
             _tidy(path)
     except Lost as lost:  # somebody else owns the run now: write nothing
         print(lost, file=sys.stderr)
-        return 1
+        return OWNED
     finally:
         lease.release()
     if reason:

@@ -9,7 +9,10 @@ import pytest
 from bench.benchmarks import executor, plan
 from bench.benchmarks.errors import RequestError
 from bench.benchmarks.packing import SHARE, Packing, Room, parse, room
+from bench.benchmarks.run_one import OWNED
 from bench.benchmarks.usage import Use
+from bench.results import reader
+from bench.results.lease import Lease
 from bench.results.schema import Budget
 from bench.tests.benchmarks.conftest import environment
 
@@ -150,3 +153,22 @@ def test_out_of_memory_leads_to_fewer_runs_that_go_on_from_their_checkpoints(mon
         alone.here()
         assert (run.path / "events.jsonl").read_bytes() == alone.events
         assert "out_of_memory: MemoryError" in (run.path / "log.txt").read_text()
+
+
+def test_a_run_that_another_process_holds_for_a_moment_is_waited_for(tmp_path):
+    """Another runner's look at the record comes between this one's and its child's: not a failure of the run."""
+    (run,) = planned(tmp_path / "runs", 1)
+    local = executor.Local(tmp_path / "runs", packing([run], room(["cpu"])), None, "bench run")
+    codes = []
+
+    def watch(now: executor.Local) -> None:
+        if now.live() and not codes:
+            other = Lease(run.path)  # the child has only just been started
+            (child,) = now._children
+            codes.append(child.process.wait(timeout=60))
+            other.release()
+
+    outcome = local.execute([run], watch)
+    assert codes == [OWNED]
+    assert outcome.statuses == {run.path: "finished"}
+    assert len(reader.load(run.path).record.sessions) == 1

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench.benchmarks import executor, plan
 from bench.benchmarks.live import Watch
+from bench.benchmarks.run_one import OWNED
 from bench.results import checkpoints, faults
 from bench.results.schema import Budget, Evaluation, Metrics
 
@@ -188,7 +189,7 @@ def test_two_runners_of_one_run_only_the_first_goes_on(plan_run, undisturbed):
         assert time.time() < deadline, first.communicate()
         time.sleep(0.02)
     second = run.go()
-    assert second.returncode == 1
+    assert second.returncode == OWNED
     assert "is being run by process" in second.stderr
     first.kill()
     first.communicate()
@@ -206,7 +207,7 @@ def test_an_owner_that_lost_its_lease_writes_nothing_more(plan_run):
     lease = run.path / "lease.json"
     lease.write_text(json.dumps(json.loads(lease.read_text()) | {"owner": "somebody else"}))
     _, said = first.communicate(timeout=30)
-    assert first.returncode == 1
+    assert first.returncode == OWNED
     assert "went to another process" in said
     assert run.run.record.status == "running"  # the new owner's word, not ours
     assert json.loads(lease.read_text())["owner"] == "somebody else"
