@@ -15,7 +15,7 @@ from bench.results.store import RunFolder
 
 # Exit status of a child process, by what became of its run.
 EXIT = {"finished": 0, "failed": 1, "out_of_memory": 1, "diverged": 1, "interrupted": 3}
-OWNED = 4  # another process owns the run: nothing more is written to it here
+OWNED = os.EX_TEMPFAIL  # 75: another process owns the run, nothing more is written to it here
 
 
 def pin_threads(threads: int) -> None:

@@ -15,7 +15,7 @@ def run_one(folder: Annotated[Path, typer.Argument(help="A run folder that `benc
 
     [dim]bench run-one runs/toy/reach/random/s0-0123456789[/dim]
 
-    Exit status: 0 finished; 1 failed or diverged; 2 no such run; 3 interrupted; 4 another process owns the run.
+    Exit status: 0 finished; 1 failed or diverged; 2 no such run; 3 interrupted; 75 another process owns the run.
     """
     from bench.benchmarks.run_one import run_one as carry
     from bench.results import reader
