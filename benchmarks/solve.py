@@ -4,8 +4,9 @@
     python -m bench.benchmarks.solve decqn                  one of them; the other rows stay
     python -m bench.benchmarks.solve dreamer toy/maze       one of them on one toy
     python -m bench.benchmarks.solve dreamer --scale small  with four times the decisions, where tiny did not suffice
+    python -m bench.benchmarks.solve dreamer:infonce        a variant, which is in no "every agent"
 
-Writes results/measured/solve.csv, one row per agent, toy and scale. Every row carries a digest of the sources it was
+Writes results/measured/solve.csv, one row per agent or variant, toy and scale. Every row carries a digest of the sources it was
 measured with, or of later ones that gave the same events byte for byte; tests/test_solve_record.py fails where those
 have changed since. `random` is the control.
 """
@@ -44,17 +45,17 @@ SCALES: tuple[Scale, ...] = ("tiny", "small")
 ENOUGH = 0.8  # of the way from the random policy to the optimum, by every seed
 
 Row = dict[str, str]
-Key = tuple[str, str, str]  # agent, toy, scale
+Key = tuple[str, str, str]  # agent[:variant], toy, scale
 
 
-def pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """(agent, toy) for every toy that an agent supports at scale tiny."""
-    for name in names:
-        spec = agents.get(name)
+def pairs(labels: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(agent[:variant], toy) for every toy that it supports at scale tiny."""
+    for label in labels:
+        spec, _, diff = agents.parse(label)
         for task_id in toy.suite.tasks:
             task = envs.task(task_id)
-            if spec.supports(task, agents.resolve(spec, task, "tiny", {}, {})) is None:
-                yield name, task_id
+            if spec.supports(task, agents.resolve(spec, task, "tiny", diff, {})) is None:
+                yield label, task_id
 
 
 def sources(name: str, task_id: str) -> str:
@@ -113,18 +114,19 @@ def _is_text(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def measure(name: str, task_id: str, scale: Scale) -> Row:
-    """Train as `bench run` does, one run at a time, and say how far each seed came. CalledProcessError where a run did
+def measure(label: str, task_id: str, scale: Scale) -> Row:
+    """Train `label` as `bench run` does, one run at a time, and say how far each seed came. CalledProcessError where a run did
     not finish, RuntimeError where the sources did not stay as they were."""
-    command = ["run", "--agents", name, "--suite", "toy", "--tasks", task_id, "--scale", scale, "--seeds", str(SEEDS)]
+    command = ["run", "--agents", label, "--suite", "toy", "--tasks", task_id, "--scale", scale, "--seeds", str(SEEDS)]
     command += ["--device", "cpu", "--jobs", "1"]
+    name = label.partition(":")[0]
     digest = sources(name, task_id)
     root = STORE / f"{name}-{digest}"
     subprocess.run([sys.executable, "-m", "bench", *command, "--runs", root], check=True)
     if sources(name, task_id) != digest:  # every run starts a process of its own, which reads the sources anew
         raise RuntimeError(f"the sources of {name} changed while it was measured; type the same command again")
-    of_all = reader.runs(root)[0]
-    found = [run for run in of_all if (run.record.identity.task, run.record.identity.scale) == (task_id, scale)]
+    of_all = [(run.record.identity, run) for run in reader.runs(root)[0]]
+    found = [run for of, run in of_all if (of.label, of.task, of.scale) == (label, task_id, scale)]
     runs = sorted(found, key=lambda run: run.record.identity.seed)
     scores = [_score(run) for run in runs]
     random, optimum = toy.suite.references[task_id]
@@ -158,7 +160,7 @@ def recorded(path: Path = OUT) -> dict[Key, Row]:
 
 
 def _key(row: Row) -> Key:
-    return row["agent"], row["toy"], row["scale"]
+    return ":".join(filter(None, (row["agent"], row["variant"]))), row["toy"], row["scale"]
 
 
 def record(row: Row, path: Path = OUT) -> None:
@@ -174,17 +176,17 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--scale", choices=SCALES, default=SCALES[0])
     asked = parser.parse_args(argv)
     try:
-        wanted = list(pairs([asked.agent] if asked.agent else sorted(agents.BUILTIN)))
+        wanted = list(pairs([agents.canonical(asked.agent)] if asked.agent else sorted(agents.BUILTIN)))
         chosen = [envs.resolve(asked.toy, toy.suite.tasks)] if asked.toy else toy.suite.tasks
     except (agents.UnknownAgent, envs.UnknownTask) as error:
         parser.error(str(error))
-    wanted = [(name, task_id) for name, task_id in wanted if task_id in chosen]
+    wanted = [(label, task_id) for label, task_id in wanted if task_id in chosen]
     if not wanted:
         parser.error(f"{asked.agent} does not support {asked.toy}")
-    for name, task_id in wanted:
-        row = measure(name, task_id, asked.scale)
+    for label, task_id in wanted:
+        row = measure(label, task_id, asked.scale)
         record(row)
-        print(f"{name} on {task_id}: {row['way']} of the way, {'solved' if row['solved'] == 'yes' else 'not solved'}")
+        print(f"{label} on {task_id}: {row['way']} of the way, {'solved' if row['solved'] == 'yes' else 'not solved'}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from bench.agents.common.config import merge
 from bench.agents.common.cost import TORCH_PROCESS, row_bytes
 from bench.agents.common.names import unknown
 from bench.agents.dreamer.config import DreamerConfig
-from bench.agents.dreamer.variants import GENERATIONS, IMAGES, SCALES, TOYS, VARIANTS
+from bench.agents.dreamer.variants import GENERATIONS, IMAGES, PICTURES, SCALES, TOYS, VARIANTS
 
 OBJECTIVES = ("reconstruction", "infonce", "none")
 
@@ -24,7 +24,7 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerCo
     protocol, images = task.id.partition("/")[0], "image" in task.observation.spaces
     settings = GENERATIONS.get(generation, {}).get(protocol, {})
     if protocol == "toy" and scale == "small":
-        return merge(DreamerConfig, TOYS, IMAGES["tiny"] if images else {}, variant)
+        return merge(DreamerConfig, TOYS, PICTURES.get(task.id, {}), variant)
     return merge(DreamerConfig, settings, SCALES[scale], IMAGES[scale] if images else {}, variant)
 
 
