@@ -34,6 +34,9 @@ solve: setup
 	$(BIN)/python -m bench.benchmarks.solve
 	$(BIN)/python -m bench.benchmarks.solve dreamer toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer toy/maze --scale small
+	$(BIN)/python -m bench.benchmarks.solve dreamer toy/pixel-reach --scale small
+	$(BIN)/python -m bench.benchmarks.solve contrastive_dreamer:v3 toy/pixel-reach --scale small
+	$(BIN)/python -m bench.benchmarks.solve dreamer:norepresentation toy/pixel-reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer_v1 toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve contrastive_dreamer toy/reach --scale small
 	$(BIN)/python -m bench.benchmarks.solve dreamer_v2 toy/reach --scale small

@@ -6,9 +6,9 @@
     python -m bench.benchmarks.solve dreamer --scale small  with four times the decisions, where tiny did not suffice
     python -m bench.benchmarks.solve dreamer:infonce        a variant, which is in no "every agent"
 
-Writes results/measured/solve.csv, one row per agent or variant, toy and scale. Every row carries a digest of the sources it was
-measured with, or of later ones that gave the same events byte for byte; tests/test_solve_record.py fails where those
-have changed since. `random` is the control.
+Writes results/measured/solve.csv, one row per agent or variant, toy and scale. Every row carries a digest of the
+sources it was measured with, or of later ones that gave the same events byte for byte; tests/test_solve_record.py fails
+where those have changed since. `random` is the control.
 """
 
 from __future__ import annotations
@@ -115,25 +115,27 @@ def _is_text(node: Any) -> bool:
 
 
 def measure(label: str, task_id: str, scale: Scale) -> Row:
-    """Train `label` as `bench run` does, one run at a time, and say how far each seed came. CalledProcessError where a run did
-    not finish, RuntimeError where the sources did not stay as they were."""
+    """Train `label` as `bench run` does, one run at a time, and say how far each seed came. CalledProcessError where a
+    run did not finish, RuntimeError where the sources did not stay as they were."""
     command = ["run", "--agents", label, "--suite", "toy", "--tasks", task_id, "--scale", scale, "--seeds", str(SEEDS)]
     command += ["--device", "cpu", "--jobs", "1"]
-    name = label.partition(":")[0]
+    spec, variant, _ = agents.parse(label)
+    name = spec.name
     digest = sources(name, task_id)
     root = STORE / f"{name}-{digest}"
     subprocess.run([sys.executable, "-m", "bench", *command, "--runs", root], check=True)
     if sources(name, task_id) != digest:  # every run starts a process of its own, which reads the sources anew
         raise RuntimeError(f"the sources of {name} changed while it was measured; type the same command again")
     of_all = [(run.record.identity, run) for run in reader.runs(root)[0]]
-    found = [run for of, run in of_all if (of.label, of.task, of.scale) == (label, task_id, scale)]
+    wanted = name, variant, task_id, scale
+    found = [run for of, run in of_all if (of.agent, of.variant, of.task, of.scale) == wanted]
     runs = sorted(found, key=lambda run: run.record.identity.seed)
     scores = [_score(run) for run in runs]
     random, optimum = toy.suite.references[task_id]
     ways = [(score - random) / (optimum - random) for score in scores]
     return {
         "agent": name,
-        "variant": runs[0].record.identity.variant,
+        "variant": variant,
         "toy": task_id,
         "scale": scale,
         "seeds": " ".join(str(run.record.identity.seed) for run in runs),
