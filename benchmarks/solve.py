@@ -4,7 +4,7 @@
     python -m bench.benchmarks.solve decqn                  one of them; the other rows stay
     python -m bench.benchmarks.solve dreamer toy/maze       one of them on one toy
     python -m bench.benchmarks.solve dreamer --scale small  with four times the decisions, where tiny did not suffice
-    python -m bench.benchmarks.solve dreamer:infonce        a variant, which is in no "every agent"
+    python -m bench.benchmarks.solve dreamer:infonce        one variant: without a name, agents alone are measured
 
 Writes results/measured/solve.csv, one row per agent or variant, toy and scale. Every row carries a digest of the
 sources it was measured with, or of later ones that gave the same events byte for byte; tests/test_solve_record.py fails
@@ -126,10 +126,8 @@ def measure(label: str, task_id: str, scale: Scale) -> Row:
     subprocess.run([sys.executable, "-m", "bench", *command, "--runs", root], check=True)
     if sources(name, task_id) != digest:  # every run starts a process of its own, which reads the sources anew
         raise RuntimeError(f"the sources of {name} changed while it was measured; type the same command again")
-    of_all = [(run.record.identity, run) for run in reader.runs(root)[0]]
     wanted = name, variant, task_id, scale
-    found = [run for of, run in of_all if (of.agent, of.variant, of.task, of.scale) == wanted]
-    runs = sorted(found, key=lambda run: run.record.identity.seed)
+    runs = sorted((run for run in reader.runs(root)[0] if _of(run) == wanted), key=lambda run: run.record.identity.seed)
     scores = [_score(run) for run in runs]
     random, optimum = toy.suite.references[task_id]
     ways = [(score - random) / (optimum - random) for score in scores]
@@ -149,6 +147,11 @@ def measure(label: str, task_id: str, scale: Scale) -> Row:
         "sources": digest,
         "hardware": device_kind("cpu"),
     }
+
+
+def _of(run: Run) -> tuple[str, str, str, str]:
+    identity = run.record.identity
+    return identity.agent, identity.variant, identity.task, identity.scale
 
 
 def _score(run: Run) -> float:

@@ -36,7 +36,7 @@ def test_nothing_is_recorded_that_does_not_exist() -> None:
     assert {scale for _, _, scale in ROWS} <= set(solve.SCALES)
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: f"{row['agent']}-{row['toy']}-{row['scale']}")
+@pytest.mark.parametrize("row", ROWS.values(), ids=map("-".join, ROWS))
 def test_way_and_verdict_follow_from_the_scores(row: solve.Row) -> None:
     random, optimum = toy.suite.references[row["toy"]]
     ways = [(float(score) - random) / (optimum - random) for score in row["scores"].split()]
@@ -51,8 +51,8 @@ def test_the_torch_learner_solves(pair: solve.Key) -> None:
     assert ROWS[pair]["solved"] == "yes", f"{pair}: {ROWS[pair]['way']} of the way"
 
 
-def test_contrast_tells_states_of_pictures_something() -> None:
-    """The worst seed with InfoNCE is above the best of the same agent whose states learn from reward and KL alone."""
+def test_infonce_is_above_no_representation_loss_on_pictures() -> None:
+    """The worst seed with it is above the best of the same agent without either objective."""
     contrast, nothing = (
         [float(way) for way in ROWS[f"dreamer:{variant}", "toy/pixel-reach", "small"]["way"].split()]
         for variant in ("infonce", "norepresentation")

@@ -24,7 +24,8 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerCo
     protocol, images = task.id.partition("/")[0], "image" in task.observation.spaces
     settings = GENERATIONS.get(generation, {}).get(protocol, {})
     if protocol == "toy" and scale == "small":
-        return merge(DreamerConfig, TOYS, PICTURES.get(task.id, {}), variant)
+        pictures = {**IMAGES["tiny"], **PICTURES.get(task.id, {})} if images else {}
+        return merge(DreamerConfig, TOYS, pictures, variant)
     return merge(DreamerConfig, settings, SCALES[scale], IMAGES[scale] if images else {}, variant)
 
 
