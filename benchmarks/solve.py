@@ -180,6 +180,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("toy", nargs="?")
     parser.add_argument("--scale", choices=SCALES, default=SCALES[0])
     asked = parser.parse_args(argv)
+    if asked.agent and asked.agent.endswith((".yaml", ".yml")):
+        parser.error(f"{asked.agent} is a file of yours: what is recorded is an agent or a variant that it ships")
     try:
         wanted = list(pairs([agents.canonical(asked.agent)] if asked.agent else sorted(agents.BUILTIN)))
         chosen = [envs.resolve(asked.toy, toy.suite.tasks)] if asked.toy else toy.suite.tasks
