@@ -99,27 +99,31 @@ IMAGES: Mapping[str, Diff] = {
         "final_epochs": 2,
     },
 }
+
+# Few episodes: heads of 32 numbers that forget within a decision copy values that they never saw before.
+_STATES: Diff = {
+    "layers": 2,
+    "heads": 2,
+    "width": 64,
+    "memory_min": 1.0,
+    "memory_max": 1.0,
+    "lstm": 64,
+    "fuser": (64,),
+    "length": 10,
+    "burn_in": 4,
+    "model_rate": 2e-3,
+    "model_batch": 32,
+    "controller_batch": 64,
+    "controller_rate": 1e-3,
+    "entropy_scale": 3e-3,
+    "epoch_steps": 100,
+    "model_after": 5,
+    "controller_after": 30,
+    "critic_epochs": 1,
+}
+
 STATES: Mapping[str, Diff] = {
     "paper": {},
-    "small": {},
-    "tiny": {  # few episodes: heads of 32 numbers that forget within a decision copy values that they never saw before
-        "heads": 2,
-        "width": 64,
-        "memory_min": 1.0,
-        "memory_max": 1.0,
-        "lstm": 64,
-        "fuser": (64,),
-        "length": 10,
-        "burn_in": 4,
-        "model_rate": 2e-3,
-        "model_batch": 32,
-        "controller_batch": 64,
-        "controller_rate": 1e-3,
-        "entropy_scale": 3e-3,
-        "model_after": 5,
-        "controller_after": 30,
-        "critic_epochs": 1,
-        "model_updates": 8,
-        "controller_updates": 6,
-    },
+    "small": {**_STATES, "model_updates": 24, "controller_updates": 16},
+    "tiny": {**_STATES, "model_updates": 8, "controller_updates": 6},
 }
