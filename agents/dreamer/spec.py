@@ -14,7 +14,7 @@ from bench.agents.common.config import merge
 from bench.agents.common.cost import TORCH_PROCESS, row_bytes
 from bench.agents.common.names import unknown
 from bench.agents.dreamer.config import DreamerConfig
-from bench.agents.dreamer.variants import GENERATIONS, IMAGES, PICTURES, SCALES, TOYS, VARIANTS
+from bench.agents.dreamer.variants import GENERATIONS, IMAGES, SCALES, TASKS, TOYS, VARIANTS
 
 OBJECTIVES = ("reconstruction", "infonce", "none")
 
@@ -24,8 +24,7 @@ def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> DreamerCo
     protocol, images = task.id.partition("/")[0], "image" in task.observation.spaces
     settings = GENERATIONS.get(generation, {}).get(protocol, {})
     if protocol == "toy" and scale == "small":
-        pictures = {**IMAGES["tiny"], **PICTURES.get(task.id, {})} if images else {}
-        return merge(DreamerConfig, TOYS, pictures, variant)
+        return merge(DreamerConfig, TOYS, IMAGES["tiny"] if images else {}, TASKS.get(task.id, {}), variant)
     return merge(DreamerConfig, settings, SCALES[scale], IMAGES[scale] if images else {}, variant)
 
 

@@ -89,6 +89,8 @@ IMAGES: Mapping[str, Diff] = {
 # What the toys have instead at `small`: the model of `tiny`, and half the updates for each of four times the decisions.
 TOYS: Diff = {**SCALES["tiny"], "train_ratio": 64.0}
 
-# And beside what `tiny` has where there are images: toy/pixel-reach needs no memory, so its windows are short, and
-# every state of them starts a dream.
-PICTURES: Mapping[str, Diff] = {"toy/pixel-reach": {"batch": 16, "length": 8, "starts": 0, "train_ratio": 25.6}}
+# And beside that and `IMAGES`: all states start dreams; toy/pixel-reach needs no memory, so its windows are short.
+TASKS: Mapping[str, Diff] = {
+    "toy/maze": {"starts": 0},
+    "toy/pixel-reach": {"batch": 16, "length": 8, "starts": 0, "train_ratio": 25.6},
+}
