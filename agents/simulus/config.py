@@ -23,6 +23,7 @@ class SimulusConfig(AgentConfig):
     layers: int = 10  # of the retention trunk
     heads: int = 4  # of every layer
     width: int = 256  # d: of the trunk, of every token's embedding
+    embedding_scale: float = 1.0  # what the first embeddings of numbers' levels are multiplied by
     dropout: float = 0.1  # of the trunk
     memory_min: float = 4.0  # decisions: the span over which the quickest head forgets
     memory_max: float = 16.0  # decisions: the slowest head's

@@ -27,6 +27,7 @@ IMAGES_AT_LEAST_ONE = dict.fromkeys(("tokenizer_width", "tokenizer_batch", "code
 RANGES = {
     "members": (2, inf),  # fewer cannot disagree
     "prioritised": (0, 1),
+    "embedding_scale": (0, inf),
     "dropout": (0, 0.99),
     "burn_in": (0, inf),
     "discount": (0, 1),
@@ -122,10 +123,10 @@ def _counts(task: Task, config: SimulusConfig) -> str | None:
     if config.context < 1 or config.length < config.context + 2:
         numbers = f"length={config.length}, context={config.context}"
         return f"simulus imagines length - context decisions and needs two: {numbers}"
-    if task.episode_steps is not None and config.length > task.episode_steps:
+    if task.episode_steps is not None and config.length > task.episode_steps + 1:
         return (
             f"length={config.length} (context {config.context} and horizon {config.length - config.context}) is longer "
-            f"than an episode of {task.id} ({task.episode_steps} decisions)"
+            f"than an episode of {task.id} ({task.episode_steps + 1} observations)"
         )
     if config.collection.envs != 1:
         return f"simulus collects in one environment, not in collection.envs={config.collection.envs}"

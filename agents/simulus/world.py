@@ -57,6 +57,8 @@ class World(nn.Module):
         )  # fmt: skip
         self.embed_action = nn.Embedding(tokenizers.choices, d)
         self.embed_vector = nn.Embedding(tokenizers.words["vector"], d) if layout.numbers else None
+        if self.embed_vector is not None:
+            self.embed_vector.weight.data.mul_(config.embedding_scale)
         self.token_heads = nn.ModuleDict({name: TokenHead(d, words) for name, words in tokenizers.words.items()})
         self.ensembles = nn.ModuleDict(
             {name: Ensemble(d, words, config.members) for name, words in tokenizers.words.items()}

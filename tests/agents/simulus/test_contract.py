@@ -41,7 +41,7 @@ REFUSED = {
     "a modality without a tokenizer": (shown(where=spaces.Discrete(4)), {}, ["tokenizers", "'where'", "Discrete(4)"]),
     "an image off the grid": (shown(image=spaces.Box(0, 255, (60, 64, 3), np.uint8)), {}, ["8x8", "60x64"]),
     "nothing to see": (shown(), {}, ["no observation"]),
-    "context and horizon beyond an episode": (VECTOR, {"length": 13}, ["length=13", "12 decisions"]),
+    "context and horizon beyond an episode": (VECTOR, {"length": 14}, ["length=14", "13 observations"]),
     "no room to imagine": (VECTOR, {"length": 5, "context": 4}, ["length=5", "context=4"]),
     "a batch the ensemble cannot share": (VECTOR, {"length": 5, "model_batch": 6}, ["model_batch=6", "members=4"]),
     "an ensemble of one": (VECTOR, {"length": 5, "members": 1}, ["members at least 2, not 1"]),
