@@ -14,7 +14,7 @@ from bench.agents.api import AgentSpec, Scale, Task
 from bench.agents.common.config import merge
 from bench.agents.simulus.config import SimulusConfig
 from bench.agents.simulus.cost import PIXELS_PER_TOKEN, cost
-from bench.agents.simulus.variants import IMAGES, PROTOCOLS, SCALES, STATES, VARIANTS, VECTORS
+from bench.agents.simulus.variants import IMAGES, PROTOCOLS, SCALES, STATES, TASKS, VARIANTS, VECTORS
 
 GROUPS = 8  # of the tokenizer's norms
 AT_LEAST_ONE = dict.fromkeys(
@@ -50,7 +50,8 @@ LPIPS_FILES = ("vgg16-397923af.pth", "vgg.pth")
 def configure(task: Task, scale: Scale, variant: Mapping[str, Any]) -> SimulusConfig:
     kind = ({}, IMAGES) if "image" in task.observation.spaces else (VECTORS, STATES)
     protocol = PROTOCOLS.get(task.id.partition("/")[0], {})
-    return merge(SimulusConfig, kind[0], protocol, SCALES[scale], kind[1][scale], variant)
+    own = TASKS.get(task.id, {}) if scale == "small" else {}
+    return merge(SimulusConfig, kind[0], protocol, SCALES[scale], kind[1][scale], own, variant)
 
 
 def supports(task: Task, config: SimulusConfig) -> str | None:
