@@ -12,7 +12,7 @@ from bench.agents.simulus.agent import Simulus
 from bench.agents.simulus.tokenizers import layout
 from bench.benchmarks import plan
 from bench.benchmarks.errors import RequestError
-from bench.tests.agents.simulus.subjects import SMALLEST, atari, config, walker
+from bench.tests.agents.simulus.subjects import SMALLEST, atari, config, played, walker
 
 VECTOR, IMAGE = TASKS["counter/vector-box"], TASKS["counter/image-discrete"]
 
@@ -70,6 +70,12 @@ def test_what_it_cannot_do_is_refused_with_the_reason(case):
     task, diff, words = REFUSED[case]
     said = entry.supports(task, config(task, **diff))
     assert said is not None and all(word in said for word in words), said
+
+
+def test_a_segment_may_hold_a_whole_episode():
+    agent = played(VECTOR, steps=60, length=13).agent  # 12 decisions, and what the last one led to
+    assert agent.updates > 0
+    assert agent.segments(agent.rows(0, 13)).there.sum(1).max() == 13
 
 
 def test_what_only_images_need_is_not_asked_of_vectors():

@@ -230,3 +230,15 @@ def test_the_controllers_state_is_explicit(task):
         state[:, 1] = 0
         assert torch.equal(net.decide(state).logprob, decision.logprob)
         assert not torch.equal(net.decide(state).value, decision.value)
+
+
+def test_first_embeddings_of_numbers_are_scaled_and_nothing_else():
+    task, worlds = walker(), []
+    for scale in (1.0, 0.25):
+        resolved = config(task, embedding_scale=scale)
+        torch.manual_seed(0)
+        worlds.append(World(resolved, Tokenizers(resolved, task)).state_dict())
+    for name, published in worlds[0].items():
+        factor = 0.25 if name == "embed_vector.weight" else 1.0
+        assert torch.equal(worlds[1][name], factor * published), name
+    assert worlds[0]["embed_vector.weight"].std() == pytest.approx(1, abs=0.05)
