@@ -89,19 +89,8 @@ IMAGES: Mapping[str, Diff] = {
 # What the toys have instead at `small`: the model of `tiny`, and half the updates for each of four times the decisions.
 TOYS: Diff = {**SCALES["tiny"], "train_ratio": 64.0}
 
-# And beside that and `IMAGES`: all states start dreams; toy/pixel-reach needs no memory, so its windows are short, and
-# those of toy/pixel-catch are longer than an episode. There the landing's reward itself is every state's target, and
-# weighs more than elsewhere: nothing else tells the world model to keep the cue.
+# And beside that and `IMAGES`: all states start dreams; toy/pixel-reach needs no memory, so its windows are short.
 TASKS: Mapping[str, Diff] = {
     "toy/maze": {"starts": 0},
     "toy/pixel-reach": {"batch": 16, "length": 8, "starts": 0, "train_ratio": 25.6},
-    "toy/pixel-catch": {
-        "length": 64,
-        "starts": 0,
-        "train_ratio": 32.0,
-        "imagination": 5,
-        "horizon": 333.0,
-        "lambda_": 1.0,
-        "replay_value_scale": 3.0,
-    },
 }
