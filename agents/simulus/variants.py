@@ -128,6 +128,5 @@ STATES: Mapping[str, Diff] = {
     "tiny": {**_STATES, "model_updates": 8, "controller_updates": 6},
 }
 
-# What one task has beside that at `small`. From small embeddings near levels become alike: rewards of new places are
-# foretold better.
+# What one task has beside that at `small`. Near levels then start near one another (README: what that was seen to do).
 TASKS: Mapping[str, Diff] = {"toy/reach": {"embedding_scale": 0.1}}
