@@ -89,8 +89,22 @@ IMAGES: Mapping[str, Diff] = {
 # What the toys have instead at `small`: the model of `tiny`, and half the updates for each of four times the decisions.
 TOYS: Diff = {**SCALES["tiny"], "train_ratio": 64.0}
 
-# And beside that and `IMAGES`: all states start dreams; toy/pixel-reach needs no memory, so its windows are short.
+# And beside that and `IMAGES`: all states start dreams. toy/pixel-reach needs no memory, so its windows are short.
+# toy/pixel-catch pays for a cue 40 steps ago: most windows' first pictures see their landing, by recent policies alone,
+# and pictures weigh so little that the replayed value is heard beside them.
 TASKS: Mapping[str, Diff] = {
     "toy/maze": {"starts": 0},
+    "toy/pixel-catch": {
+        "batch": 1,
+        "length": 256,
+        "starts": 0,
+        "train_ratio": 32.0,
+        "replay": 6000,
+        "imagination": 5,
+        "horizon": 333.0,
+        "lambda_": 1.0,
+        "replay_value_scale": 3.0,
+        "rec_scale": 0.01,
+    },
     "toy/pixel-reach": {"batch": 16, "length": 8, "starts": 0, "train_ratio": 25.6},
 }
