@@ -90,8 +90,8 @@ IMAGES: Mapping[str, Diff] = {
 TOYS: Diff = {**SCALES["tiny"], "train_ratio": 64.0}
 
 # And beside that and `IMAGES`: all states start dreams. toy/pixel-reach needs no memory, so its windows are short.
-# toy/pixel-catch pays for a cue 40 steps ago: most windows' first pictures see their landing, by recent policies alone,
-# and pictures weigh so little that the replayed value is heard beside them.
+# toy/pixel-catch pays for a cue 40 steps ago: most first pictures see their landing in the window, by recent policies
+# alone, and pictures weigh little, meant so that the replayed value is heard beside them.
 TASKS: Mapping[str, Diff] = {
     "toy/maze": {"starts": 0},
     "toy/pixel-catch": {
